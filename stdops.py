@@ -1,0 +1,134 @@
+"""stdops: bk-sops flow templates as durable Temporal workflows.
+
+The one name that people import: plugin authors write `from stdops import plugin`, operators run
+`stdops`. It holds what every package shares (errors and diagnostics) and loads the rest lazily.
+"""
+
+import importlib.metadata
+import importlib.util
+import pathlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+__version__ = "0.1.0"
+
+Severity = Literal["error", "warning", "note"]
+
+_PACKAGES: Final = ("translator", "activities", "workflows", "workers")
+_SDK_NAMES: Final = frozenset(
+    {"Call", "Inputs", "Outputs", "PluginError", "StillRunning", "WaitForCallback", "plugin"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where something stands in a template file.
+
+    `path` is a JSON pointer into the document ("" is the whole document); `line` and `column` are
+    1-based and None where the text has no lines of its own (a `.dat` export).
+    """
+
+    file: str = ""
+    path: str = ""
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        """Return `file:line:column (pointer)`, leaving out what is not known."""
+        place = self.file or "<input>"
+        if self.line is not None:
+            place += f":{self.line}:{self.column or 1}"
+        return f"{place} ({self.path})" if self.path else place
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: what is wrong, where, and how to mend it; data, never raised."""
+
+    code: str
+    severity: Severity
+    what: str
+    fix: str
+    where: Location = Location()
+
+    def __str__(self) -> str:
+        """Return the one-line form that the command line prints."""
+        return f"{self.where}: {self.severity} {self.code} {self.what}; {self.fix}"
+
+
+class StdopsError(Exception):
+    """Root of the errors that tell a person something: what, where and how to mend it."""
+
+    def __init__(self, code: str, what: str, *, where: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.code = code
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        """Return the one-line form `CODE what (where); fix`."""
+        place = f" ({self.where})" if self.where else ""
+        cure = f"; {self.fix}" if self.fix else ""
+        return f"{self.code} {self.what}{place}{cure}"
+
+
+class TranslationError(StdopsError):
+    """A template cannot be compiled; carries every diagnostic, not only the first."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        first = next((d for d in diagnostics if d.severity == "error"), diagnostics[0])
+        count = sum(d.severity == "error" for d in diagnostics)
+        more = f" (and {count - 1} more)" if count > 1 else ""
+        super().__init__(first.code, first.what + more, where=str(first.where), fix=first.fix)
+        self.diagnostics = tuple(diagnostics)
+
+
+class SettingsError(StdopsError):
+    """A setting is unknown or wrong."""
+
+
+class StoreError(StdopsError):
+    """The store cannot be used, or does not hold what was asked for."""
+
+
+class OperationRefused(StdopsError):  # noqa: N818  the glossary's word: a verb is refused
+    """A verb does not apply to the run or node as it is now."""
+
+
+def __getattr__(name: str) -> object:
+    """Load the plugin author's names on first use."""
+    if name in _SDK_NAMES:
+        from activities import sdk
+
+        return getattr(sdk, name)
+    raise AttributeError(f"module 'stdops' has no attribute {name!r}")
+
+
+def guard() -> None:
+    """Exit with SOP501 when one of our package names belongs to somebody else's distribution."""
+    here = pathlib.Path(__file__).resolve().parent
+    owners = importlib.metadata.packages_distributions()
+    for name in _PACKAGES:
+        spec = importlib.util.find_spec(name)
+        origin = pathlib.Path(spec.origin).resolve().parent if spec and spec.origin else None
+        others = sorted({*owners.get(name, ())} - {"stdops"})
+        if origin != here / name or others:
+            rival = f"also comes from {others[0]}" if others else f"is shadowed by {origin}"
+            sys.exit(
+                f"SOP501 package {name!r} {rival}: install stdops in an environment of its own"
+            )
+
+
+def main() -> None:
+    """Run the command line."""
+    guard()
+    from workers.cli import run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the real bamboo-engine did, case by case, against what stdops does."""

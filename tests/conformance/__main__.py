@@ -1,0 +1,166 @@
+"""`python -m tests.conformance PATH`: recorded cases against stdops.
+
+Prints each failing case with its differences, a line for each part, and last a line of totals.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from activities.expressions import Sandbox
+from tests.conformance import offline, parts, trees
+from tests.conformance.compare import differences
+from tests.conformance.deviations import deviation_of
+
+PARTS = ("pipelines", "trees", "boolrule", "template")
+
+
+class Judged(NamedTuple):
+    """One case: the line it counts in, what came out, and how that differs."""
+
+    id: str
+    part: str
+    line: str
+    outcome: Mapping[str, Any]
+    differences: list[str]
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
+    parser.add_argument("path", type=Path, help="a folder of recorded cases")
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part only")
+    parser.add_argument("--on", choices=("machine", "temporal"), default="machine")
+    parser.add_argument("--sample", type=int, help="so many pipeline cases, drawn by --seed")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--verbose", action="store_true", help="name passing cases too")
+    parser.add_argument("--outcomes", type=Path, help="write one JSON line a case to this file")
+    return parser.parse_args(argv)
+
+
+def read_lines(file: Path) -> list[dict[str, Any]]:
+    """Return the vectors of a JSONL file; a part that is not there has none."""
+    if not file.is_file():
+        return []
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
+
+
+def sampled(cases: list[dict[str, Any]], size: int | None, seed: int) -> list[dict[str, Any]]:
+    """Draw cases evenly over the groups."""
+    if size is None or size >= len(cases):
+        return cases
+    draw = random.Random(seed)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for case in draw.sample(cases, len(cases)):
+        groups.setdefault(case["group"], []).append(case)
+    chosen: list[dict[str, Any]] = []
+    while len(chosen) < size:
+        for members in groups.values():
+            if members and len(chosen) < size:
+                chosen.append(members.pop())
+    return sorted(chosen, key=lambda case: case["id"])
+
+
+def judge_pipeline(case: Mapping[str, Any], outcome: Mapping[str, Any]) -> Judged:
+    """Compare a pipeline case, by the deviation's rule where one touches it."""
+    rule = deviation_of(case)
+    line = "fault" if case.get("fault") else "deviates" if rule else "pipelines"
+    found = differences(case, outcome)
+    if rule is not None and found:
+        found = [f"{rule.title}: {problem}" for problem in rule.judge(case, outcome)]
+    return Judged(case["id"], "pipelines", line, outcome, found)
+
+
+async def judge_all(options: argparse.Namespace) -> AsyncIterator[Judged]:
+    """Run every case that was asked for."""
+    wanted = options.only or PARTS
+    async with Sandbox() as sandbox:
+        if "pipelines" in wanted:
+            cases = sampled(offline.cases_in(options.path), options.sample, options.seed)
+            async for case, outcome in run_pipelines(cases, options.on, sandbox):
+                yield judge_pipeline(case, outcome)
+        for judged in judge_vectors(options.path, wanted):
+            yield judged
+        if "template" in wanted:
+            base = options.path / "template_context.json"
+            context = json.loads(base.read_text("utf-8")) if base.is_file() else {}
+            for vector in read_lines(options.path / "template.jsonl"):
+                outcome = await parts.judge_value(vector, context, sandbox)
+                found = parts.compare_value(vector, outcome)
+                yield Judged(vector["id"], "template", "template", outcome, found)
+
+
+async def run_pipelines(
+    cases: list[dict[str, Any]], where: str, sandbox: Sandbox
+) -> AsyncIterator[tuple[dict[str, Any], Mapping[str, Any]]]:
+    """Run pipeline cases offline, or on a real server."""
+    if where == "temporal":
+        from tests.conformance import online
+
+        async for pair in online.run_cases(cases):
+            yield pair
+        return
+    for case in cases:
+        yield case, await offline.run_case(case, sandbox)
+
+
+Judge = Callable[[Mapping[str, Any]], dict[str, Any]]
+Compare = Callable[[Mapping[str, Any], dict[str, Any]], list[str]]
+VECTORS: Mapping[str, tuple[Judge, Compare]] = {
+    "trees": (trees.judge_tree, parts.compare_tree),
+    "boolrule": (parts.judge_rule, parts.compare_rule),
+}
+
+
+def judge_vectors(folder: Path, wanted: list[str] | tuple[str, ...]) -> list[Judged]:
+    """Judge the vectors that need no sandbox."""
+    found: list[Judged] = []
+    for part, (judge, compare) in VECTORS.items():
+        for vector in read_lines(folder / f"{part}.jsonl") if part in wanted else []:
+            outcome = judge(vector)
+            found.append(Judged(vector["id"], part, part, outcome, compare(vector, outcome)))
+    return found
+
+
+def report(judged: Judged, *, verbose: bool) -> None:
+    """Print a case that fails (or every case)."""
+    if judged.differences:
+        print(f"FAILED {judged.id}")
+        for line in judged.differences:
+            print(f"    {line}")
+    elif verbose:
+        print(f"passed {judged.id}")
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Judge all cases and print the totals; 1 when any failed."""
+    passed: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    lines: list[str] = []
+    async for judged in judge_all(options):
+        (failed if judged.differences else passed)[judged.line] += 1
+        report(judged, verbose=options.verbose)
+        row = {"id": judged.id, "part": judged.part, "outcome": judged.outcome}
+        lines.append(json.dumps(row, ensure_ascii=False, default=str))
+    if options.outcomes:
+        options.outcomes.write_text("\n".join(lines) + "\n", "utf-8")
+    for line in dict.fromkeys((*PARTS, "fault", "deviates")):
+        if passed[line] or failed[line]:
+            print(f"{line}: {passed[line]} passed, {failed[line]} failed")
+    print(f"{passed.total()} passed, {failed.total()} failed")
+    return 1 if failed else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command."""
+    return asyncio.run(run(arguments(argv)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

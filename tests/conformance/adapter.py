@@ -1,0 +1,265 @@
+"""The engine's vocabulary over ours: trees to plans, operations to verbs, refusals to classes."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from activities.contract import Unresolved
+from translator.plan import ROOT, NodePath, Plan, Task, Variable
+from translator.values import classify, source
+from workflows.machine import tasks
+from workflows.machine.core import Resolved
+from workflows.machine.events import Changed, Entered, Recorded, Trace, Verb
+from workflows.machine.machine import Machine
+from workflows.machine.verbs import Refusal
+
+ENGINE_STATES = {
+    "ready": "READY",
+    "running": "RUNNING",
+    "suspended": "SUSPENDED",
+    "finished": "FINISHED",
+    "skipped": "FINISHED",
+    "failed": "FAILED",
+    "revoked": "REVOKED",
+}
+INVALID, MISSING, ILLEGAL = "InvalidOperationError", "DoesNotExist", "RuntimeError"
+
+# What the engine answers for each of our refusals: by operation, then by code; "" is the rest.
+CLASSES: Mapping[str, Mapping[str, str]] = {
+    "pause_pipeline": {"unknown_node": "NotFoundError", "not_reached": "NotFoundError", "": ILLEGAL},
+    "resume_pipeline": {"unknown_node": MISSING, "not_reached": MISSING, "": INVALID},
+    "revoke_pipeline": {"unknown_node": "NotFoundError", "not_reached": "NotFoundError", "": ILLEGAL},
+    "pause_node": {"unknown_node": MISSING, "wrong_kind": INVALID, "": ILLEGAL},
+    "resume_node": {"unknown_node": MISSING, "wrong_kind": INVALID, "": ILLEGAL},
+    "retry_node": {"unknown_node": MISSING, "not_reached": MISSING, "": INVALID},
+    "retry_subprocess": {"unknown_node": MISSING, "": INVALID},
+    "skip_node": {"unknown_node": MISSING, "not_reached": MISSING, "": INVALID},
+    "skip_exclusive_gateway": {"no_branch": "KeyError", "unknown_node": MISSING, "": INVALID},
+    "skip_conditional_parallel_gateway": {
+        "no_branch": "KeyError",
+        "unknown_node": MISSING,
+        "": INVALID,
+    },
+    "forced_fail": {"unknown_node": MISSING, "not_reached": MISSING, "": INVALID},
+    "node_timeout": {"": INVALID},
+    "callback": {"": INVALID},
+    "update_context": {"": MISSING},
+}
+
+
+class Ended(NamedTuple):
+    """What a node's execution was when it ended or was given up, for the engine's history."""
+
+    loop: int
+    retry: int
+    skip: bool
+
+
+class Recorder:
+    """Watches a Machine and keeps what an outcome needs beyond the state."""
+
+    def __init__(self) -> None:
+        self.order: list[list[str]] = []
+        self.data: dict[NodePath, dict[str, Any]] = {}
+        self.transitions: dict[NodePath, list[str]] = {}
+        self.history: dict[NodePath, list[dict[str, Any]]] = {}
+        self.last: dict[NodePath, Ended] = {}
+        self.machine: Machine | None = None
+
+    def __call__(self, trace: Trace) -> None:
+        match trace:
+            case Entered(path, _, token):
+                self.order.append([path, token])
+            case Changed(path, status):
+                self._changed(path, status)
+            case Recorded(path, inputs, outputs, merge):
+                self._recorded(path, inputs, outputs, merge=merge)
+
+    def _changed(self, path: NodePath, status: str) -> None:
+        self.transitions.setdefault(path, []).append(ENGINE_STATES[status])
+        if self.machine is None:
+            return
+        found = self.machine.state.nodes[path]
+        if status == "running" and path in self.last:
+            self.archive(path, self.last.pop(path))
+        elif status in ("finished", "skipped"):
+            self.last[path] = Ended(found.loop, found.retry, status == "skipped")
+
+    def archive(self, path: NodePath, ended: Ended) -> None:
+        """Write an execution into the history."""
+        kept = self.data.get(path, {"inputs": {}, "outputs": {}})
+        self.history.setdefault(path, []).append(
+            {"loop": ended.loop, "retry": ended.retry, "skip": ended.skip, **kept}
+        )
+
+    def _recorded(
+        self,
+        path: NodePath,
+        inputs: Mapping[str, Any] | None,
+        outputs: Mapping[str, Any] | None,
+        *,
+        merge: bool,
+    ) -> None:
+        kept = self.data.get(path, {"inputs": {}, "outputs": {}})
+        new_inputs = kept["inputs"] if inputs is None else dict(inputs)
+        new_outputs = {**(kept["outputs"] if merge or outputs is None else {}), **(outputs or {})}
+        self.data[path] = {"inputs": new_inputs, "outputs": new_outputs}
+
+
+class Names:
+    """Between the engine's ids, unique in a run, and our paths."""
+
+    def __init__(self, plan: Plan, machine: Machine, root: str) -> None:
+        self.root = root
+        self.paths = {path.rpartition("/")[2]: path for path in machine.core.program.places}
+        self.paths[root] = ROOT
+
+    def path(self, node: str) -> NodePath:
+        """Return the path of an id; an unknown id stays as it is."""
+        return self.paths.get(node, f"?{node}")
+
+    def id(self, path: NodePath) -> str:
+        """Return the id of a path."""
+        return path.rpartition("/")[2] if path else self.root
+
+
+def to_verb(step: Mapping[str, Any], names: Names, machine: Machine) -> Verb:
+    """Return the verb that an operation of the engine is."""
+    op, options = step["op"], step.get("options", {})
+    path = names.path(step.get("node", step.get("pipeline", "")))
+    match op:
+        case "pause_pipeline" | "resume_pipeline" | "revoke_pipeline":
+            return Verb(op.removesuffix("_pipeline"), path)
+        case "pause_node" | "resume_node":
+            return Verb(op, path)
+        case "retry_node" | "retry_subprocess":
+            this_pass = bool(options.get("loop_retry"))
+            return Verb("retry", path, inputs=step.get("inputs"), this_pass=this_pass)
+        case "skip_node":
+            return Verb("skip", path, this_pass=bool(options.get("loop_skip")))
+        case "skip_exclusive_gateway":
+            return Verb("choose", path, branches=(step["flow"],))
+        case "skip_conditional_parallel_gateway":
+            return Verb("choose", path, branches=tuple(step["flows"]))
+        case "forced_fail":
+            return Verb("force_fail", path, reason=step.get("ex_data", "forced"))
+        case "callback":
+            token = {"current": None, "first": 1}.get(step.get("version", "current"), -1)
+            return Verb("callback", path, data=step["data"], token=token)
+        case "update_context":
+            flow = machine.core.program.flows[path].variables
+            given = {k[2:-1]: typed(k[2:-1], v, flow) for k, v in step["values"].items()}
+            return Verb("set_variables", path, variables=given)
+        case _:
+            raise ValueError(f"unknown operation {op!r}")
+
+
+def typed(key: str, given: Mapping[str, Any], declared: Mapping[str, Variable]) -> Variable:
+    """Return a context value of the engine as a variable."""
+    value = given["value"]
+    shown = {"kind": "literal", "value": value}
+    form = shown if given["type"] == "plain" else classify(value, declared)
+    return Variable.model_validate(
+        {"key": key, "kind": given["type"], "value": form, "code": given.get("custom_type", "")}
+    )
+
+
+def strange_operation(step: Mapping[str, Any], names: Names, machine: Machine) -> str | None:
+    """Return the engine's class for what its operations refuse and our verbs do not ask."""
+    op = step["op"]
+    node = machine.core.program.places.get(names.path(step.get("node", "")))
+    kind = node.node.kind if node else ""
+    if op == "retry_subprocess" and node and kind != "subflow":
+        return INVALID
+    wanted = {
+        "skip_exclusive_gateway": "exclusive",
+        "skip_conditional_parallel_gateway": "conditional_parallel",
+    }.get(op)
+    return INVALID if wanted and node and kind != wanted else None
+
+
+def class_of(step: Mapping[str, Any], refused: Refusal, names: Names, machine: Machine) -> str:
+    """Return the engine's class for one of our refusals."""
+    op = step["op"]
+    if op == "callback" and refused.code == "stale" and step.get("version") != "first":
+        return MISSING
+    if op == "callback" and step.get("when") == {"start": True} and was_skipped(step, names, machine):
+        return MISSING  # the engine's process still stands at the node, with a newer version
+    if op == "callback" and refused.code == "wrong_state":
+        path = names.path(step["node"])
+        live = machine.state.live.get(path)
+        return INVALID if live and live.handle is not None else MISSING
+    table = CLASSES[op]
+    return table.get(refused.code, table[""])
+
+
+def was_skipped(step: Mapping[str, Any], names: Names, machine: Machine) -> bool:
+    """Say whether the node of a step was skipped."""
+    found = machine.state.nodes.get(names.path(step["node"]))
+    return found is not None and found.status == "skipped"
+
+
+def states_of(machine: Machine, names: Names) -> dict[str, Any]:
+    """Return every node that has a state, as the engine keeps it."""
+    found: dict[str, Any] = {}
+    for path, node in machine.state.nodes.items():
+        inner = machine.core.inner_loop_of(path) if path and node.entry else node.inner_loop
+        found[names.id(path)] = {
+            "state": ENGINE_STATES[node.status],
+            "loop": node.loop,
+            "inner_loop": inner,
+            "retry": node.retry,
+            "skip": node.status == "skipped",
+            "error_ignored": node.error_ignored,
+        }
+    return found
+
+
+def query_states(machine: Machine, names: Names, *, flat: bool) -> dict[str, Any]:
+    """Return what the engine's get_pipeline_states answers."""
+    made: dict[NodePath, dict[str, Any]] = {}
+    for path, node in machine.state.nodes.items():
+        task = machine.core.program.places[path].node if path else None
+        made[path] = {
+            "id": names.id(path),
+            "state": ENGINE_STATES[node.status],
+            "loop": node.loop,
+            "retry": node.retry,
+            "skip": node.status == "skipped",
+            "error_ignored": node.error_ignored,
+            "error_ignorable": isinstance(task, Task) and task.error_ignorable,
+            "children": {},
+        }
+    for path, row in made.items():
+        if path:
+            parent = ROOT if flat else path.rpartition("/")[0]
+            made[parent]["children"][row["id"]] = row
+    return {names.root: made[ROOT]}
+
+
+def context_of(machine: Machine, names: Names) -> dict[str, Any]:
+    """Return every stored variable of every flow, as the engine keeps it."""
+    found: dict[str, Any] = {}
+    for flow_path, flow in machine.core.program.flows.items():
+        keys = dict.fromkeys(flow.variables)
+        keys.update(dict.fromkeys(machine.state.written.get(flow_path, {})))
+        keys.update(dict.fromkeys(machine.state.retyped.get(flow_path, {})))
+        if flow_path:
+            keys.update(dict.fromkeys(machine.state.inherited))
+        rows = {key: machine.core.find(flow_path, key) for key in keys}
+        stored = {
+            f"${{{key}}}": {"type": row.kind, "value": source(row.value)}
+            for key, row in rows.items()
+            if row is not None
+        }
+        if stored:
+            found[names.id(flow_path)] = stored
+    return found
+
+
+def preview(machine: Machine, path: NodePath) -> Resolved | Unresolved:
+    """Return the inputs that a task would get now."""
+    node = machine.core.place(path).node
+    if not isinstance(node, Task):
+        raise TypeError(f"{path} is no task")
+    machine.core.node_state(path)
+    return tasks.gather_inputs(machine.core, path, node)

@@ -1,0 +1,1 @@
+"""Builders, fakes and strategies that the tests share."""

@@ -1,0 +1,1 @@
+"""Wiring: settings, store, worker, embedded server, command line; the only place that knows all."""

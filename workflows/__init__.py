@@ -1,0 +1,1 @@
+"""Workflows: deterministic code that Temporal may replay."""

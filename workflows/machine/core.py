@@ -1,0 +1,257 @@
+"""What every part of the Machine works with: the state, the plan's index, and the small moves.
+
+A `Core` belongs to one run. It collects the commands of the event under way in `commands`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from pydantic import JsonValue
+
+from activities.contract import PluginTraits, RunSettings, Unresolved
+from translator.plan import (
+    ROOT,
+    FlowPath,
+    Literal,
+    NodePath,
+    PluginRef,
+    Task,
+    Value,
+    Variable,
+    VariableKey,
+    Write,
+)
+from translator.values import closure, is_pure, resolve_all
+from workflows.machine.events import (
+    CancelNode,
+    Changed,
+    Command,
+    Evaluate,
+    Finish,
+    Recorded,
+    Trace,
+)
+from workflows.machine.program import Place, Program
+from workflows.machine.state import Live, NodeState, Phase, RunState, Status
+
+ENDED: Final = ("finished", "skipped")
+FOLLOWED: Final = ("calling", "queued", "evaluating", "polling", "waiting", "sleeping")
+"""Phases in which something other than a person is expected to move the node."""
+
+Observer = Callable[[Trace], None]
+
+
+class Resolved(NamedTuple):
+    """Values that could be had without the sandbox."""
+
+    values: dict[str, JsonValue]
+
+
+class Core:
+    """State, plan and settings of one run, and the moves that all node kinds share."""
+
+    __slots__ = (
+        "commands",
+        "draining",
+        "held",
+        "now",
+        "observer",
+        "paused",
+        "program",
+        "ready",
+        "settings",
+        "state",
+    )
+
+    def __init__(
+        self, program: Program, settings: RunSettings, state: RunState, observer: Observer | None
+    ) -> None:
+        self.program = program
+        self.settings = settings
+        self.state = state
+        self.observer = observer
+        self.now: float = 0
+        self.draining = False
+        self.commands: list[Command] = []
+        self.ready: list[str] = []
+        self.held: dict[str, list[str]] = {}
+        self.paused: dict[FlowPath, None] = {}
+        self._index()
+
+    def _index(self) -> None:
+        """Rebuild what follows from the state: who is held by whom, which flows are paused."""
+        for token_id, token in self.state.tokens.items():
+            if token.held_by is not None:
+                self.held.setdefault(token.held_by, []).append(token_id)
+        for path in self.program.flows:
+            found = self.state.nodes.get(path)
+            if found is not None and found.status == "suspended":
+                self.paused[path] = None
+
+    # --- nodes ---
+
+    def place(self, path: NodePath) -> Place:
+        """Return where `path` stands in the plan."""
+        return self.program.places[path]
+
+    def node_state(self, path: NodePath) -> NodeState:
+        """Return the state of a node, made when it has none."""
+        found = self.state.nodes.get(path)
+        if found is None:
+            found = self.state.nodes[path] = NodeState(since=self.now)
+        return found
+
+    def change(self, path: NodePath, status: Status) -> NodeState:
+        """Give a node (or the flow at a path) another status."""
+        found = self.node_state(path)
+        found.status = status
+        found.since = self.now
+        if self.observer:
+            self.observer(Changed(path, status))
+        return found
+
+    def record(
+        self,
+        path: NodePath,
+        inputs: Mapping[str, JsonValue] | None,
+        outputs: Mapping[str, JsonValue] | None,
+        *,
+        merge: bool = False,
+    ) -> None:
+        """Tell the observer what went into a node and came out of it."""
+        if self.observer:
+            self.observer(Recorded(path, inputs, outputs, merge))
+
+    def inner_loop_of(self, path: NodePath) -> int:
+        """Return the passes since the enclosing subflow was entered; 0 when not yet in this one."""
+        found = self.node_state(path)
+        current = self.state.rounds.get(self.place(path).flow_path, 0)
+        return found.inner_loop if found.round == current else 0
+
+    def counters(self, path: NodePath) -> dict[str, JsonValue]:
+        """Return `_loop` and `_inner_loop` of a node as they stand in its outputs."""
+        found = self.node_state(path)
+        return {"_loop": found.loop, "_inner_loop": found.inner_loop}
+
+    def is_current(self, path: NodePath, entry: int) -> bool:
+        """Say whether (path, entry) names the execution that is running now."""
+        found = self.state.nodes.get(path)
+        return found is not None and found.status == "running" and found.entry == entry
+
+    def traits(self, plugin: PluginRef) -> PluginTraits | None:
+        """Return the traits of a plugin, None when the run does not know it."""
+        return self.settings.traits_of(plugin)
+
+    def inputs_of(self, path: NodePath, task: Task) -> tuple[dict[str, Value], tuple[str, ...]]:
+        """Return the inputs in force and the names of those that are never rendered."""
+        override = self.state.overrides.get(path)
+        if override is None:
+            return task.inputs, task.raw
+        return override, tuple(self.state.raw_overrides.get(path, ()))
+
+    # --- phases and slots ---
+
+    def has_slot(self) -> bool:
+        """Say whether a plugin may be called now."""
+        return not self.draining and self.state.executing < self.settings.in_flight
+
+    def set_phase(self, path: NodePath, phase: Phase) -> Live:
+        """Move a live node to another phase, keeping count of the slots in use."""
+        live = self.state.live[path]
+        self.state.executing += (phase == "calling") - (live.phase == "calling")
+        live.phase = phase
+        return live
+
+    def close(self, path: NodePath) -> Live | None:
+        """Forget what is known of a live node: it has ended, or starts again."""
+        live = self.state.live.pop(path, None)
+        if live is not None and live.phase == "calling":
+            self.state.executing -= 1
+        self.state.failed.pop(path, None)
+        return live
+
+    def cancel(self, path: NodePath) -> None:
+        """Stop what runs for the node's present execution."""
+        live = self.state.live.get(path)
+        if live is not None and (live.phase in FOLLOWED or live.phase == "retrying"):
+            self.commands.append(CancelNode(path, self.state.nodes[path].entry))
+
+    # --- variables ---
+
+    def find(self, flow_path: FlowPath, key: VariableKey) -> Variable | None:
+        """Return the variable `key` of a flow as it stands now, None when it has no value."""
+        state = self.state
+        written = state.written.get(flow_path)
+        if written is not None and key in written:
+            return Variable(key=key, kind="plain", value=Literal(value=written[key]))
+        retyped = state.retyped.get(flow_path)
+        if retyped is not None and key in retyped:
+            return retyped[key]
+        known = self.program.flows[flow_path].variables.get(key)
+        if known is not None and known.kind != "output":
+            return known
+        if flow_path != ROOT and key in state.inherited:
+            return Variable(key=key, kind="plain", value=Literal(value=state.inherited[key]))
+        return None
+
+    def write(self, flow_path: FlowPath, key: VariableKey, value: JsonValue) -> None:
+        """Give a variable a plain value."""
+        self.state.written.setdefault(flow_path, {})[key] = value
+        retyped = self.state.retyped.get(flow_path)
+        if retyped is not None:
+            retyped.pop(key, None)
+
+    def export(
+        self, flow_path: FlowPath, writes: tuple[Write, ...], outputs: Mapping[str, JsonValue]
+    ) -> None:
+        """Write the outputs that a node maps to variables; one that is missing changes nothing."""
+        for write in writes:
+            if write.output in outputs:
+                self.write(flow_path, write.variable, outputs[write.output])
+
+    def gather(
+        self,
+        flow_path: FlowPath,
+        values: Mapping[str, Value],
+        also: Mapping[VariableKey, JsonValue] | None = None,
+    ) -> Resolved | Unresolved:
+        """Resolve `values` in a flow's context if that needs no sandbox, else say what it needs.
+
+        `also` are plain values that count before the flow's own for this reading.
+
+        Raises:
+            ReferenceCycle: when variables refer to each other in a circle.
+        """
+
+        def find(key: VariableKey) -> Variable | None:
+            if also is not None and key in also:
+                return Variable(key=key, kind="plain", value=Literal(value=also[key]))
+            return self.find(flow_path, key)
+
+        variables = closure(values.values(), find)
+        if is_pure(values.values(), variables):
+            return Resolved(resolve_all(values, variables))
+        return Unresolved(values=dict(values), variables=variables)
+
+    def ask(self, path: NodePath, unresolved: Unresolved) -> None:
+        """Have values evaluated outside; the answer comes as `Evaluated`."""
+        self.set_phase(path, "evaluating")
+        entry = self.state.nodes[path].entry
+        self.commands.append(Evaluate(path, entry, self.place(path).node.name, unresolved))
+
+    # --- the end ---
+
+    def end_run(self, finish: Finish) -> None:
+        """End the run: nothing that still runs may go on."""
+        for path in list(self.state.live):
+            self.cancel(path)
+            if self.state.nodes[path].status not in ("failed", *ENDED):
+                self.change(path, "revoked")
+        self.state.live.clear()
+        self.state.tokens.clear()
+        self.state.queued.clear()
+        self.state.executing = 0
+        self.held.clear()
+        self.ready.clear()
+        self.change(ROOT, finish.state)
+        self.commands.append(finish)

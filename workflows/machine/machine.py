@@ -1,0 +1,211 @@
+"""The Machine: events in, commands out.
+
+Theory of operation. A run is a set of tokens on the plan's graph. A token stands before the node it
+will enter next, or sleeps at a node that is under way. `start` puts one token before the root's
+start event; every event is folded into the state, and `drive` then moves each token that can move,
+until all of them sleep, are held by a pause, or are gone. A fork sends child tokens to its targets
+and sleeps; each child ends at the fork's converge, and the last one sends the parent on to it: only
+branches that were really forked are waited for. A subflow keeps the token that enters it.
+
+Nothing here waits, reads a clock or knows Temporal: time arrives with the event, and what is to be
+done leaves as a command. A node's execution is named by (path, entry); `entry` counts every start
+of the node and is never reset, so what answers an earlier execution is known by its number and
+changes nothing. The state is owned by the Machine and changed in place: an event costs what the
+node's degree costs, never a walk over the plan.
+
+A failed node keeps its token until a person (or an automatic retry) moves it. Pausing a flow only
+keeps tokens from entering nodes; results land all the same. Whatever happens, something that can
+move the run is left: a token under way, a timer, a callback awaited, or a person who can be told
+what to do.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple, assert_never
+
+from pydantic import JsonValue
+
+from activities.contract import RunSettings
+from translator.plan import ROOT, NodePath, Plan, Task, Variable, VariableKey, join_path
+from workflows.machine import nodes, tasks
+from workflows.machine.core import Core, Observer
+from workflows.machine.events import (
+    Command,
+    Evaluated,
+    Event,
+    SetTimer,
+    TaskEnded,
+    TimerFired,
+    Verb,
+    VerbName,
+)
+from workflows.machine.flow import drive
+from workflows.machine.program import Program, lay_out
+from workflows.machine.state import JOURNAL_LENGTH, JournalEntry, RunState, Token
+from workflows.machine.verbs import VERBS, Refusal, allowed_on, refusal, replace
+
+
+class Given(NamedTuple):
+    """What a run is started with.
+
+    variables: plain values of the root's context, over the plan's own. replaced: variables of the
+    root in another form. inherited: plain variables that every subflow sees. context: what plugins get beside their inputs (operator, project, ...).
+    start_at: a node of the root flow to start from instead of its start event.
+    """
+
+    variables: Mapping[VariableKey, JsonValue] = {}
+    replaced: Mapping[VariableKey, Variable] = {}
+    inherited: Mapping[VariableKey, JsonValue] = {}
+    context: Mapping[str, JsonValue] = {}
+    fail_fast: bool = False
+    start_at: str = ""
+
+
+class Machine:
+    """One run of a plan. Give it a stored state to go on, none to begin."""
+
+    __slots__ = ("core", "plan")
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: RunSettings,
+        state: RunState | None = None,
+        *,
+        program: Program | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self.plan = plan
+        self.core = Core(program or lay_out(plan), settings, state or RunState(), observer)
+
+    @property
+    def state(self) -> RunState:
+        """The state as it is now; owned by the Machine, read it and leave it."""
+        return self.core.state
+
+    def start(self, now: float, given: Given = Given()) -> list[Command]:  # noqa: B008  immutable
+        """Begin the run and move it as far as it goes."""
+        self.begin(now, given)
+        return self.go(now)
+
+    def begin(self, now: float, given: Given = Given()) -> None:  # noqa: B008  immutable
+        """Accept the run; no node is entered before `go`, so that verbs can come first."""
+        core = self._at(now)
+        state = core.state
+        state.started = now
+        state.fail_fast = given.fail_fast
+        state.context.update(given.context)
+        state.inherited.update(given.inherited)
+        for key, value in given.variables.items():
+            core.write(ROOT, key, value)
+        for variable in given.replaced.values():
+            replace(core, ROOT, variable)
+        state.rounds[ROOT] = 1
+        core.change(ROOT, "running").entry = 1
+        first = given.start_at or self.plan.flow.start
+        state.tokens["0"] = Token(node=join_path(ROOT, first))
+        core.ready.append("0")
+
+    def go(self, now: float) -> list[Command]:
+        """Move every token that can move."""
+        self._at(now)
+        return self._drive()
+
+    def handle(self, event: Event, now: float) -> list[Command]:
+        """Fold one event into the state; an event of an earlier execution changes nothing."""
+        self.fold(event, now)
+        return self._drive()
+
+    def fold(self, event: Event, now: float) -> None:
+        """Fold one event into the state without moving a token; `go` moves them."""
+        core = self._at(now)
+        match event:
+            case TaskEnded(path, entry, outcome):
+                node = core.place(path).node
+                if core.is_current(path, entry) and isinstance(node, Task):
+                    tasks.take_outcome(core, path, node, outcome)
+            case Evaluated(path, entry, values, error):
+                if core.is_current(path, entry):
+                    nodes.take_values(core, path, values, error)
+            case TimerFired():
+                self._fire(event)
+            case Verb():
+                self._operate(event)
+            case _:
+                assert_never(event)
+
+    def reissue(self, now: float) -> list[Command]:
+        """Return the commands that a stored state still waits for: polls, evaluations, timers."""
+        core = self._at(now)
+        for path, live in core.state.live.items():
+            node, found = core.place(path).node, core.state.nodes[path]
+            if live.phase == "evaluating":
+                nodes.evaluate_again(core, path)
+            elif live.phase == "polling" and isinstance(node, Task):
+                tasks.poll_again(core, path, node)
+            elif live.phase in ("sleeping", "retrying"):
+                kind = "wait" if live.phase == "sleeping" else "retry"
+                core.commands.append(SetTimer(path, found.entry, kind, live.deadline, node.name))
+            if live.timeout_at and isinstance(node, Task):
+                tasks.rearm_timeout(core, path, node)
+        tasks.release(core)
+        return self._drive()
+
+    def drain(self, *, draining: bool) -> None:
+        """Hold back new calls of plugins (they queue), or let them go on."""
+        self.core.draining = draining
+
+    def refusal(self, verb: Verb, now: float) -> Refusal | None:
+        """Say why `verb` does not apply now, or None; doubles as the update validator."""
+        return refusal(self._at(now), verb)
+
+    def allowed_on(self, path: NodePath, now: float) -> list[VerbName]:
+        """Return the verbs that would be accepted on a node (or, at "", on the run) now."""
+        return allowed_on(self._at(now), path)
+
+    def note(self, verb: Verb, now: float, refused: str = "") -> None:
+        """Write a verb, and why it was refused if it was, into the run's journal."""
+        state = self.core.state
+        state.journal_count += 1
+        state.journal.append(
+            JournalEntry(
+                now, verb.name, verb.node, verb.operator, verb.reason, refused, verb.request_id
+            )
+        )
+        del state.journal[:-JOURNAL_LENGTH]
+
+    def _at(self, now: float) -> Core:
+        self.core.now = now
+        self.core.commands = []
+        return self.core
+
+    def _drive(self) -> list[Command]:
+        drive(self.core, nodes.enter)
+        return self.core.commands
+
+    def _fire(self, event: TimerFired) -> None:
+        core, path = self.core, event.path
+        node, found = core.place(path).node, core.state.nodes.get(path)
+        live = core.state.live.get(path)
+        if found is None or found.entry != event.entry or live is None:
+            return
+        if not isinstance(node, Task):
+            return
+        if event.kind == "retry":
+            if live.phase == "retrying":
+                VERBS["retry"].apply(core, Verb("retry", path, operator="system"))
+        elif found.status == "running" and event.kind == "wait":
+            tasks.wake(core, path, node)
+        elif found.status == "running":
+            tasks.run_out(core, path, node)
+
+    def _operate(self, verb: Verb) -> None:
+        refused = refusal(self.core, verb)
+        known = verb.request_id and any(
+            entry.request_id == verb.request_id and not entry.refusal
+            for entry in self.core.state.journal
+        )
+        if known:
+            return
+        self.note(verb, self.core.now, refused.text if refused else "")
+        if refused is None:
+            VERBS[verb.name].apply(self.core, verb)

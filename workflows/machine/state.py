@@ -1,0 +1,147 @@
+"""RunState: everything a run needs to go on, as plain values that survive JSON.
+
+Changed only by the Machine that owns it. A finished node costs a few dozen bytes: its inputs and
+outputs live in the history, the variables that it wrote in `written`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from pydantic import JsonValue, TypeAdapter
+
+from translator.plan import FlowPath, NodePath, Value, Variable, VariableKey
+
+Status: TypeAlias = Literal[
+    "ready", "running", "suspended", "finished", "skipped", "failed", "revoked"
+]
+Phase: TypeAlias = Literal[
+    "evaluating", "queued", "calling", "polling", "waiting", "sleeping", "retrying", "inside"
+]
+
+JOURNAL_LENGTH = 500
+
+
+@dataclass(slots=True)
+class NodeState:
+    """Where a node stands.
+
+    entry: counts every start, never reset. loop: passes of a loop, from 1; inner_loop: the same
+    since the enclosing subflow was entered, valid while `round` is that subflow's round. retry:
+    retries of this pass, of which `auto_retries` were automatic. since: seconds since the epoch of
+    the last change.
+    """
+
+    status: Status = "ready"
+    entry: int = 0
+    loop: int = 1
+    inner_loop: int = 1
+    retry: int = 0
+    round: int = 0
+    auto_retries: int = 0
+    error_ignored: bool = False
+    since: float = 0
+
+
+@dataclass(slots=True)
+class Live:
+    """What is known of a node between its start and its end; kept while it is failed.
+
+    phase: `inside` is a subflow whose flow is under way. token: the branch that stands here.
+    deadline: when the timer of this phase fires, timeout_at: when the node's time limit ends, both
+    seconds since the epoch, 0 for none. rendered: the inputs as handed to the plugin. early:
+    callbacks that came before the node could take them. answering: a callback is being worked on.
+    """
+
+    phase: Phase = "calling"
+    started: float = 0
+    token: str = ""
+    handle: JsonValue = None
+    after_s: float = 0
+    deadline: float = 0
+    timeout_at: float = 0
+    error: str = ""
+    rendered: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    outputs: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    answering: bool = False
+    early: list[JsonValue] = field(default_factory=list[JsonValue])
+
+
+@dataclass(slots=True)
+class Token:
+    """A branch under way. `node` is where it stands or what it will enter next.
+
+    parent: the token that forked it, "" for the first. pending: forked children not yet arrived.
+    held_by: the suspended flow or node that keeps it from entering `node`; None when free.
+    """
+
+    node: NodePath
+    parent: str = ""
+    destination: NodePath = ""
+    pending: int = 0
+    held_by: str | None = None
+
+
+@dataclass(slots=True)
+class JournalEntry:
+    """One verb: who, when, what, on which node, accepted or refused and why."""
+
+    at: float
+    verb: str
+    node: NodePath
+    operator: str
+    reason: str
+    refusal: str = ""
+    request_id: str = ""
+
+
+@dataclass(slots=True)
+class RunState:
+    """The state of one run.
+
+    nodes: by path; the path "" is the root flow, and a subflow's node stands for its flow too.
+    written: plain values by flow and key, over the plan's own. retyped: variables that an operator
+    or a shared context replaced. inherited: plain variables that every subflow sees. rounds: how
+    often a subflow's flow was entered. overrides: inputs that a retry replaced, for good, of which
+    raw_overrides are not rendered. context: what the engine calls parent data. failed: error by path of the nodes that wait for an operator, in
+    the order they failed. queued: tasks that wait for one of the slots counted by `executing`.
+    fail_fast: the first failure ends the run.
+    """
+
+    version: Literal[1] = 1
+    started: float = 0
+    fail_fast: bool = False
+    context: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    inherited: dict[VariableKey, JsonValue] = field(default_factory=dict[VariableKey, JsonValue])
+    rounds: dict[FlowPath, int] = field(default_factory=dict[FlowPath, int])
+    nodes: dict[NodePath, NodeState] = field(default_factory=dict[NodePath, NodeState])
+    live: dict[NodePath, Live] = field(default_factory=dict[NodePath, Live])
+    failed: dict[NodePath, str] = field(default_factory=dict[NodePath, str])
+    tokens: dict[str, Token] = field(default_factory=dict[str, Token])
+    written: dict[FlowPath, dict[VariableKey, JsonValue]] = field(
+        default_factory=dict[FlowPath, dict[VariableKey, JsonValue]]
+    )
+    retyped: dict[FlowPath, dict[VariableKey, Variable]] = field(
+        default_factory=dict[FlowPath, dict[VariableKey, Variable]]
+    )
+    overrides: dict[NodePath, dict[str, Value]] = field(
+        default_factory=dict[NodePath, dict[str, Value]]
+    )
+    raw_overrides: dict[NodePath, list[str]] = field(default_factory=dict[NodePath, list[str]])
+    queued: list[NodePath] = field(default_factory=list[NodePath])
+    executing: int = 0
+    outputs: dict[VariableKey, JsonValue] | None = None
+    journal: list[JournalEntry] = field(default_factory=list[JournalEntry])
+    journal_count: int = 0
+
+
+_ADAPTER = TypeAdapter(RunState)
+
+
+def dump_state(state: RunState) -> dict[str, Any]:
+    """Return the state as JSON data, without what has its default."""
+    return _ADAPTER.dump_python(state, mode="json", exclude_defaults=True)
+
+
+def load_state(data: dict[str, Any]) -> RunState:
+    """Return the state that `dump_state` gave."""
+    return _ADAPTER.validate_python(data)
