@@ -185,7 +185,10 @@ def bare_key(key: str) -> str:
     return key[2:-1] if key.startswith("${") and key.endswith("}") else key
 
 
-def read_message(kind: type[Message], arg: Any) -> Message | str:
+AnyMessage = typing.TypeVar("AnyMessage", bound=Message)
+
+
+def read_message(kind: type[AnyMessage], arg: Any) -> AnyMessage | str:
     """Return the message that `arg` holds, or one line on what is wrong with it."""
     data: Any = {} if arg is None else arg
     if not isinstance(data, dict):

@@ -10,7 +10,7 @@ from workflows.machine import tasks
 from workflows.machine.core import Resolved
 from workflows.machine.events import Changed, Entered, Recorded, Trace, Verb
 from workflows.machine.machine import Machine
-from workflows.machine.verbs import Refusal
+from workflows.machine.checks import Refusal
 
 ENGINE_STATES = {
     "ready": "READY",
@@ -25,9 +25,17 @@ INVALID, MISSING, ILLEGAL = "InvalidOperationError", "DoesNotExist", "RuntimeErr
 
 # What the engine answers for each of our refusals: by operation, then by code; "" is the rest.
 CLASSES: Mapping[str, Mapping[str, str]] = {
-    "pause_pipeline": {"unknown_node": "NotFoundError", "not_reached": "NotFoundError", "": ILLEGAL},
+    "pause_pipeline": {
+        "unknown_node": "NotFoundError",
+        "not_reached": "NotFoundError",
+        "": ILLEGAL,
+    },
     "resume_pipeline": {"unknown_node": MISSING, "not_reached": MISSING, "": INVALID},
-    "revoke_pipeline": {"unknown_node": "NotFoundError", "not_reached": "NotFoundError", "": ILLEGAL},
+    "revoke_pipeline": {
+        "unknown_node": "NotFoundError",
+        "not_reached": "NotFoundError",
+        "": ILLEGAL,
+    },
     "pause_node": {"unknown_node": MISSING, "wrong_kind": INVALID, "": ILLEGAL},
     "resume_node": {"unknown_node": MISSING, "wrong_kind": INVALID, "": ILLEGAL},
     "retry_node": {"unknown_node": MISSING, "not_reached": MISSING, "": INVALID},
@@ -182,7 +190,11 @@ def class_of(step: Mapping[str, Any], refused: Refusal, names: Names, machine: M
     op = step["op"]
     if op == "callback" and refused.code == "stale" and step.get("version") != "first":
         return MISSING
-    if op == "callback" and step.get("when") == {"start": True} and was_skipped(step, names, machine):
+    if (
+        op == "callback"
+        and step.get("when") == {"start": True}
+        and was_skipped(step, names, machine)
+    ):
         return MISSING  # the engine's process still stands at the node, with a newer version
     if op == "callback" and refused.code == "wrong_state":
         path = names.path(step["node"])

@@ -72,7 +72,9 @@ def beginning(text: str) -> str:
 
 def compare_states(want: Mapping[str, Any], got: Any, path: str) -> list[str]:
     """Compare the states of all nodes that have one."""
-    found = [f"{path}.{name}: not expected ({got[name]['state']})" for name in got if name not in want]
+    found = [
+        f"{path}.{name}: not expected ({got[name]['state']})" for name in got if name not in want
+    ]
     for name, expected in want.items():
         if name not in got:
             found.append(f"{path}.{name}: missing ({expected['state']})")

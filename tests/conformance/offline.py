@@ -148,10 +148,14 @@ class CaseRun:
 
     async def play_script(self) -> None:
         """Perform the steps whose time has come, strictly in order."""
-        while self.script and not self.virtual.in_step and self.holds(self.script[0].get("when") or {}):
+        while (
+            self.script
+            and not self.virtual.in_step
+            and self.holds(self.script[0].get("when") or {})
+        ):
             step = self.script.pop(0)
             if not self.if_state(step):
-                self.ops.append({**self.subject(step), "not_performed": True, "ok": False})
+                self.ops.append({**self.subject(step), "ok": True, "not_performed": True})
             elif step["op"] == "preview":
                 self.ops.append(await self.preview(step))
             else:
@@ -159,7 +163,9 @@ class CaseRun:
 
     def holds(self, when: Mapping[str, Any]) -> bool:
         """Say whether all of a step's conditions hold."""
-        return all(self.condition(name, wanted) for name, wanted in when.items())
+        return all(
+            self.condition(name, wanted) for name, wanted in when.items() if name != "if_state"
+        )
 
     def condition(self, name: str, wanted: Any) -> bool:
         """Say whether one condition holds."""
@@ -193,7 +199,8 @@ class CaseRun:
 
     def if_state(self, step: Mapping[str, Any]) -> bool:
         """Say whether a conditional step is to be performed."""
-        return self.in_states(step["if_state"]) if step.get("if_state") else True
+        wanted = (step.get("when") or {}).get("if_state") or step.get("if_state")
+        return self.in_states(wanted) if wanted else True
 
     def subject(self, step: Mapping[str, Any]) -> dict[str, Any]:
         """Return the part of an answer that says what was operated on."""

@@ -48,8 +48,12 @@ def judge_tree(vector: Mapping[str, Any]) -> dict[str, Any]:
     tree = tree_of(vector["tree"])
     if tree is None:
         return {"accepted": False, "error": {"class": "KeyError"}}
-    refused = refusal_of({"tree": {"data": {"inputs": {}}, **vector["tree"]}, **{
-        "run_options": vector.get("run_options")}})
+    refused = refusal_of(
+        {
+            "tree": {"data": {"inputs": {}}, **vector["tree"]},
+            **{"run_options": vector.get("run_options")},
+        }
+    )
     if refused is not None:
         return {"accepted": False, "error": refused}
     return {"accepted": True, "converge": all_converges(tree)}

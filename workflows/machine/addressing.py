@@ -31,7 +31,9 @@ def find_node(program: Program, named: str) -> NodePath | Unclear:
         if len(found) == 1:
             return found[0]
         if found:
-            return Unclear(f"{named!r} fits {len(found)} nodes: {_shown(program, found)}", tuple(found))
+            return Unclear(
+                f"{named!r} fits {len(found)} nodes: {_shown(program, found)}", tuple(found)
+            )
     near = _near(program, paths, named)
     hint = f"; did you mean {_shown(program, near)}?" if near else ""
     return Unclear(f"no node is called {named!r}{hint}", tuple(near))

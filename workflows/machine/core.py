@@ -15,13 +15,14 @@ from translator.plan import (
     Literal,
     NodePath,
     PluginRef,
+    Ref,
     Task,
     Value,
     Variable,
     VariableKey,
     Write,
 )
-from translator.values import closure, is_pure, resolve_all
+from translator.values import closure, is_pure, resolve_all, source
 from workflows.machine.events import (
     CancelNode,
     Changed,
@@ -31,12 +32,15 @@ from workflows.machine.events import (
     Recorded,
     Trace,
 )
-from workflows.machine.program import Place, Program
+from workflows.machine.program import Inputs, Place, Program, part
 from workflows.machine.state import Live, NodeState, Phase, RunState, Status
 
 ENDED: Final = ("finished", "skipped")
 FOLLOWED: Final = ("calling", "queued", "evaluating", "polling", "waiting", "sleeping")
 """Phases in which something other than a person is expected to move the node."""
+
+NOTHING: Final[Mapping[str, JsonValue]] = {}
+MASK: Final = "******"
 
 Observer = Callable[[Trace], None]
 
@@ -142,12 +146,13 @@ class Core:
         """Return the traits of a plugin, None when the run does not know it."""
         return self.settings.traits_of(plugin)
 
-    def inputs_of(self, path: NodePath, task: Task) -> tuple[dict[str, Value], tuple[str, ...]]:
-        """Return the inputs in force and the names of those that are never rendered."""
+    def inputs_of(self, path: NodePath, task: Task) -> Inputs:
+        """Return a task's inputs in force: the plan's, or what a retry put in their place."""
         override = self.state.overrides.get(path)
-        if override is None:
-            return task.inputs, task.raw
-        return override, tuple(self.state.raw_overrides.get(path, ()))
+        if override is not None:
+            return part(override, self.state.raw_overrides.get(path, ()), task.writes)
+        found = self.program.places[path].inputs
+        return found if found is not None else part(task.inputs, task.raw, task.writes)
 
     # --- phases and slots ---
 
@@ -194,6 +199,14 @@ class Core:
             return Variable(key=key, kind="plain", value=Literal(value=state.inherited[key]))
         return None
 
+    def shown(self, flow_path: FlowPath, key: VariableKey) -> JsonValue:
+        """Return a variable for people: its value, or its template; None while it has none."""
+        declared = self.program.flows[flow_path].variables.get(key)
+        if declared is not None and declared.secret:
+            return MASK
+        found = self.find(flow_path, key)
+        return None if found is None else source(found.value)
+
     def write(self, flow_path: FlowPath, key: VariableKey, value: JsonValue) -> None:
         """Give a variable a plain value."""
         self.state.written.setdefault(flow_path, {})[key] = value
@@ -222,6 +235,9 @@ class Core:
         Raises:
             ReferenceCycle: when variables refer to each other in a circle.
         """
+        quick = self._quick(flow_path, values, also or {})
+        if quick is not None:
+            return Resolved(quick)
 
         def find(key: VariableKey) -> Variable | None:
             if also is not None and key in also:
@@ -232,6 +248,38 @@ class Core:
         if is_pure(values.values(), variables):
             return Resolved(resolve_all(values, variables))
         return Unresolved(values=dict(values), variables=variables)
+
+    def _quick(
+        self,
+        flow_path: FlowPath,
+        values: Mapping[str, Value],
+        also: Mapping[VariableKey, JsonValue],
+    ) -> dict[str, JsonValue] | None:
+        """Resolve values that are literals, or references to plain variables; None if one is not.
+
+        Most values are; this spares them the closure.
+        """
+        written = self.state.written.get(flow_path, NOTHING)
+        retyped = self.state.retyped.get(flow_path, NOTHING)
+        variables = self.program.flows[flow_path].variables
+        found: dict[str, JsonValue] = {}
+        for name, value in values.items():
+            if type(value) is Literal:
+                found[name] = value.value
+                continue
+            if type(value) is not Ref:
+                return None
+            key = value.key
+            if key in also:
+                found[name] = also[key]
+            elif key in written:
+                found[name] = written[key]
+            else:
+                known = variables.get(key)
+                if known is None or known.kind != "plain" or key in retyped:
+                    return None
+                found[name] = source(known.value)
+        return found
 
     def ask(self, path: NodePath, unresolved: Unresolved) -> None:
         """Have values evaluated outside; the answer comes as `Evaluated`."""

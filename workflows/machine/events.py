@@ -168,7 +168,7 @@ class Changed(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """A node's execution has these inputs or outputs now (None: as before; `merge`: besides those before)."""
+    """A node's inputs or outputs now (None: as before; `merge`: besides those before)."""
 
     path: NodePath | FlowPath
     inputs: Mapping[str, JsonValue] | None

@@ -27,6 +27,7 @@ from pydantic import JsonValue
 from activities.contract import RunSettings
 from translator.plan import ROOT, NodePath, Plan, Task, Variable, VariableKey, join_path
 from workflows.machine import nodes, tasks
+from workflows.machine.checks import Refusal
 from workflows.machine.core import Core, Observer
 from workflows.machine.events import (
     Command,
@@ -41,15 +42,16 @@ from workflows.machine.events import (
 from workflows.machine.flow import drive
 from workflows.machine.program import Program, lay_out
 from workflows.machine.state import JOURNAL_LENGTH, JournalEntry, RunState, Token
-from workflows.machine.verbs import VERBS, Refusal, allowed_on, refusal, replace
+from workflows.machine.verbs import VERBS, allowed_on, refusal, replace
 
 
 class Given(NamedTuple):
     """What a run is started with.
 
     variables: plain values of the root's context, over the plan's own. replaced: variables of the
-    root in another form. inherited: plain variables that every subflow sees. context: what plugins get beside their inputs (operator, project, ...).
-    start_at: a node of the root flow to start from instead of its start event.
+    root in another form. inherited: plain variables that every subflow sees. context: what plugins
+    get beside their inputs (operator, project, ...). start_at: a node of the root flow to start
+    from instead of its start event.
     """
 
     variables: Mapping[VariableKey, JsonValue] = {}
@@ -162,16 +164,19 @@ class Machine:
         """Return the verbs that would be accepted on a node (or, at "", on the run) now."""
         return allowed_on(self._at(now), path)
 
-    def note(self, verb: Verb, now: float, refused: str = "") -> None:
-        """Write a verb, and why it was refused if it was, into the run's journal."""
+    def note(self, entry: JournalEntry) -> None:
+        """Write what was asked, and why it was refused if it was, into the run's journal."""
         state = self.core.state
         state.journal_count += 1
-        state.journal.append(
-            JournalEntry(
-                now, verb.name, verb.node, verb.operator, verb.reason, refused, verb.request_id
-            )
-        )
+        state.journal.append(entry)
         del state.journal[:-JOURNAL_LENGTH]
+
+    def was_accepted(self, request_id: str) -> bool:
+        """Say whether a verb with this request id was accepted before."""
+        journal = self.core.state.journal
+        return bool(request_id) and any(
+            entry.request_id == request_id and not entry.refusal for entry in journal
+        )
 
     def _at(self, now: float) -> Core:
         self.core.now = now
@@ -199,13 +204,20 @@ class Machine:
             tasks.run_out(core, path, node)
 
     def _operate(self, verb: Verb) -> None:
-        refused = refusal(self.core, verb)
-        known = verb.request_id and any(
-            entry.request_id == verb.request_id and not entry.refusal
-            for entry in self.core.state.journal
-        )
-        if known:
+        if self.was_accepted(verb.request_id):
             return
-        self.note(verb, self.core.now, refused.text if refused else "")
+        refused = refusal(self.core, verb)
+        why = refused.text if refused else ""
+        self.note(
+            JournalEntry(
+                at=self.core.now,
+                verb=verb.name,
+                node=verb.node,
+                operator=verb.operator,
+                reason=verb.reason,
+                refusal=why,
+                request_id=verb.request_id,
+            )
+        )
         if refused is None:
             VERBS[verb.name].apply(self.core, verb)

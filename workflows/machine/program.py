@@ -1,17 +1,47 @@
 """The plan laid out by path, so that one look-up finds a node, its flow and its flow's path."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from translator.plan import ROOT, Flow, FlowPath, Node, NodePath, Plan, Subflow, join_path
+from pydantic import JsonValue
+
+from translator.plan import (
+    ROOT,
+    Flow,
+    FlowPath,
+    Node,
+    NodePath,
+    Plan,
+    Subflow,
+    Task,
+    Value,
+    Write,
+    join_path,
+)
+from translator.values import source
+
+COUNTERS = ("_loop", "_inner_loop")
+
+
+class Inputs(NamedTuple):
+    """A task's inputs, parted once: those that are rendered, and the values of those that are not.
+
+    counted: the variables that the task's own loop counters go to, by counter.
+    """
+
+    rendered: dict[str, Value]
+    raw: dict[str, JsonValue]
+    counted: tuple[Write, ...] = ()
 
 
 class Place(NamedTuple):
-    """A node, the flow it stands in, and that flow's path."""
+    """A node, the flow it stands in, that flow's path, and a task's inputs."""
 
     node: Node
     flow: Flow
     flow_path: FlowPath
+    inputs: Inputs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +62,20 @@ def lay_out(plan: Plan) -> Program:
         flows[flow_path] = flow
         for node in flow.nodes.values():
             path = join_path(flow_path, node.id)
-            places[path] = Place(node, flow, flow_path)
-            if isinstance(node, Subflow):
+            inputs = None
+            if isinstance(node, Task):
+                inputs = part(node.inputs, node.raw, node.writes)
+            elif isinstance(node, Subflow):
                 todo.append((path, node.flow))
+            places[path] = Place(node, flow, flow_path, inputs)
     return Program(places, flows)
+
+
+def part(values: Mapping[str, Value], raw: Collection[str], writes: tuple[Write, ...]) -> Inputs:
+    """Part a task's inputs into those that are rendered and those that are not."""
+    never = dict.fromkeys(raw)
+    return Inputs(
+        rendered={key: value for key, value in values.items() if key not in never},
+        raw={key: source(values[key]) for key in never if key in values},
+        counted=tuple(write for write in writes if write.output in COUNTERS),
+    )

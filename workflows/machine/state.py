@@ -102,9 +102,9 @@ class RunState:
     written: plain values by flow and key, over the plan's own. retyped: variables that an operator
     or a shared context replaced. inherited: plain variables that every subflow sees. rounds: how
     often a subflow's flow was entered. overrides: inputs that a retry replaced, for good, of which
-    raw_overrides are not rendered. context: what the engine calls parent data. failed: error by path of the nodes that wait for an operator, in
-    the order they failed. queued: tasks that wait for one of the slots counted by `executing`.
-    fail_fast: the first failure ends the run.
+    raw_overrides are not rendered. context: what the engine calls parent data. failed: error by
+    path of the nodes that wait for an operator, in the order they failed. queued: tasks that wait
+    for one of the slots counted by `executing`. fail_fast: the first failure ends the run.
     """
 
     version: Literal[1] = 1

@@ -75,11 +75,10 @@ def gather_inputs(core: Core, path: NodePath, task: Task) -> Resolved | Unresolv
 
     Source: bamboo-engine ServiceActivityHandler.
     """
-    values, raw = core.inputs_of(path, task)
-    seen = seen_counters(core, path)
-    also = {w.variable: seen[w.output] for w in task.writes if w.output in seen}
-    rendered = {key: value for key, value in values.items() if key not in raw}
-    return core.gather(core.place(path).flow_path, rendered, also)
+    inputs = core.inputs_of(path, task)
+    seen = seen_counters(core, path) if inputs.counted else {}
+    also: dict[str, JsonValue] = {w.variable: seen[w.output] for w in inputs.counted}
+    return core.gather(core.place(path).flow_path, inputs.rendered, also)
 
 
 def seen_counters(core: Core, path: NodePath) -> dict[str, int]:
@@ -87,12 +86,6 @@ def seen_counters(core: Core, path: NodePath) -> dict[str, int]:
     found = core.state.nodes[path]
     offset = core.settings.loop_offset
     return {"_loop": found.loop + offset, "_inner_loop": found.inner_loop + offset}
-
-
-def raw_inputs(core: Core, path: NodePath, task: Task) -> dict[str, JsonValue]:
-    """Return the inputs that are never rendered."""
-    values, raw = core.inputs_of(path, task)
-    return {key: source(values[key]) for key in raw if key in values}
 
 
 def supply(
@@ -104,7 +97,7 @@ def supply(
 ) -> None:
     """Go on with rendered inputs: the counters win over them, the raw inputs over both."""
     live = core.state.live[path]
-    live.rendered = {**rendered, **seen_counters(core, path), **raw_inputs(core, path, task)}
+    live.rendered = {**rendered, **seen_counters(core, path), **core.inputs_of(path, task).raw}
     if traits.inline:
         start_inline(core, path, task, traits)
     else:
@@ -117,7 +110,7 @@ def request(
     """Ask for the plugin's call; the activity renders what the workflow could not."""
     live = core.set_phase(path, "calling")
     if unresolved.values:
-        live.rendered = raw_inputs(core, path, task)
+        live.rendered = core.inputs_of(path, task).raw
     core.commands.append(put_step(core, path, task, traits, "call", unresolved=unresolved))
 
 
@@ -143,7 +136,7 @@ def put_step(  # noqa: PLR0913  the one place that puts a step together
         step=step,
         inputs=live.rendered,
         unresolved=unresolved,
-        raw=core.inputs_of(path, task)[1],
+        raw=tuple(core.inputs_of(path, task).raw),
         loop=seen["_loop"],
         inner_loop=seen["_inner_loop"],
         executor=task.executor,
@@ -304,8 +297,9 @@ def end_failed(core: Core, path: NodePath, task: Task, outcome: Failed) -> None:
         "ex_data": outcome.error,
     }
     if outcome.rendering:
-        values, _ = core.inputs_of(path, task)
-        core.record(path, {key: source(value) for key, value in values.items()}, outputs)
+        inputs = core.inputs_of(path, task)
+        shown = {key: source(value) for key, value in inputs.rendered.items()}
+        core.record(path, {**shown, **inputs.raw}, outputs)
         give_up(core, path, task, outcome.error)
         return
     core.record(path, live.rendered, outputs)

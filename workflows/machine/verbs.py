@@ -4,7 +4,6 @@
 the signal journal and the Machine itself ask.
 """
 
-import typing
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
@@ -12,14 +11,11 @@ from pydantic import JsonValue
 
 from translator.plan import (
     ROOT,
-    Branch,
     ConditionalParallel,
-    End,
     Exclusive,
     FlowPath,
     Literal,
     NodePath,
-    Parallel,
     Start,
     Subflow,
     Task,
@@ -27,10 +23,10 @@ from translator.plan import (
     Variable,
     join_path,
     parent_path,
-    targets_of,
 )
 from translator.values import classify
-from workflows.machine import tasks
+from workflows.machine import checks, tasks
+from workflows.machine.checks import Refusal
 from workflows.machine.core import Core
 from workflows.machine.events import CancelNode, Finish, SetTimer, Verb, VerbName
 from workflows.machine.flow import fork, send
@@ -38,26 +34,6 @@ from workflows.machine.timing import deadline_of
 
 ESCAPED: Final = "_escape_render_keys"
 EXECUTOR: Final = "__executor_proxy"
-
-RefusalCode = typing.Literal[
-    "unknown_node",
-    "not_reached",
-    "wrong_kind",
-    "wrong_state",
-    "not_allowed",
-    "no_branch",
-    "stale",
-    "not_waiting",
-    "wrong_value",
-    "ended",
-]
-
-
-class Refusal(NamedTuple):
-    """Why a verb does not apply: a code for programs, a sentence for people."""
-
-    code: RefusalCode
-    text: str
 
 
 class VerbRule(NamedTuple):
@@ -77,249 +53,6 @@ def refusal(core: Core, verb: Verb) -> Refusal | None:
     if verb.node != ROOT and verb.node not in core.program.places:
         return Refusal("unknown_node", f"there is no node {verb.node!r} in this run")
     return VERBS[verb.name].check(core, verb)
-
-
-# --- checks -----------------------------------------------------------------------------------
-
-
-def status_of(core: Core, path: NodePath) -> str:
-    """Return a node's status, or that it was not reached."""
-    found = core.state.nodes.get(path)
-    return found.status if found else "not reached"
-
-
-def need(core: Core, verb: Verb, *wanted: str) -> Refusal | None:
-    """Refuse unless the node has one of the statuses."""
-    have = status_of(core, verb.node)
-    if have in wanted:
-        return None
-    code: RefusalCode = "not_reached" if have == "not reached" else "wrong_state"
-    what = f"node {verb.node!r}" if verb.node else "the run"
-    return Refusal(code, f"{verb.name} needs it to be {' or '.join(wanted)}, {what} is {have}")
-
-
-def kind_of(core: Core, path: NodePath) -> str:
-    """Return a node's kind in words; "run" for the whole run."""
-    return core.place(path).node.kind.replace("_", " ") if path else "run"
-
-
-def refuse_kind(core: Core, verb: Verb, wanted: str) -> Refusal:
-    """Refuse a verb that is for another kind of node."""
-    kind = kind_of(core, verb.node)
-    return Refusal("wrong_kind", f"{verb.name} is for {wanted}, {verb.node!r} is a {kind}")
-
-
-def check_pause(core: Core, verb: Verb) -> Refusal | None:
-    """Require a flow that is under way."""
-    if verb.node not in core.program.flows:
-        return refuse_kind(core, verb, "the run or a subflow (pause_node holds a single node)")
-    return need(core, verb, "running")
-
-
-def check_resume(core: Core, verb: Verb) -> Refusal | None:
-    """Require a paused flow."""
-    if verb.node not in core.program.flows:
-        return refuse_kind(core, verb, "the run or a subflow (resume_node frees a single node)")
-    return need(core, verb, "suspended")
-
-
-def check_revoke(core: Core, verb: Verb) -> Refusal | None:
-    """Require the run, or a subflow that is under way."""
-    if verb.node not in core.program.flows:
-        return refuse_kind(core, verb, "the run or a subflow (force_fail stops a single node)")
-    return need(core, verb, "running", "suspended")
-
-
-def failed_inside(core: Core, path: NodePath) -> bool:
-    """Say whether a node of the subflow at `path` waits for an operator."""
-    prefix = f"{path}/"
-    return any(failed.startswith(prefix) for failed in core.state.failed)
-
-
-def need_failed(core: Core, verb: Verb) -> Refusal | None:
-    """Refuse unless the node has failed; a subflow also when a node in it has."""
-    is_subflow = isinstance(core.place(verb.node).node, Subflow)
-    if is_subflow and status_of(core, verb.node) in ("running", "suspended"):
-        if failed_inside(core, verb.node):
-            return None
-        return Refusal("wrong_state", f"no node inside subflow {verb.node!r} has failed")
-    return need(core, verb, "failed")
-
-
-def check_retry(core: Core, verb: Verb) -> Refusal | None:
-    """Require a failed node that may be retried, and inputs that make sense."""
-    if not verb.node:
-        return refuse_kind(core, verb, "a failed node")
-    node = core.place(verb.node).node
-    if isinstance(node, Task):
-        if not node.retryable:
-            return Refusal("not_allowed", f"can not retry node {verb.node!r}: not retryable")
-        if verb.this_pass and not (node.loop and node.loop.retryable):
-            return Refusal("not_allowed", f"node {verb.node!r} can not retry a single pass")
-    elif verb.inputs is not None or verb.set_inputs:
-        return Refusal("wrong_value", f"a {kind_of(core, verb.node)} has no inputs to change")
-    return need_failed(core, verb)
-
-
-def check_skip(core: Core, verb: Verb) -> Refusal | None:
-    """Require a failed task, start event or subflow that may be skipped."""
-    if not verb.node:
-        return refuse_kind(core, verb, "a failed node")
-    node = core.place(verb.node).node
-    if isinstance(node, Task):
-        if not node.skippable:
-            return Refusal("not_allowed", f"can not skip node {verb.node!r}: not skippable")
-        if verb.this_pass and not (node.loop and node.loop.skippable):
-            return Refusal("not_allowed", f"node {verb.node!r} can not skip a single pass")
-    elif not isinstance(node, Start | Subflow):
-        hint = "choose" if isinstance(node, Exclusive | ConditionalParallel) else "retry"
-        wanted = f"a task, a subflow or a start event (use {hint})"
-        return refuse_kind(core, verb, wanted)
-    return need_failed(core, verb)
-
-
-def check_choose(core: Core, verb: Verb) -> Refusal | None:
-    """Require a failed gateway with conditions, and branches that it has."""
-    if not verb.node:
-        return refuse_kind(core, verb, "a failed exclusive or conditional gateway")
-    node = core.place(verb.node).node
-    if not isinstance(node, Exclusive | ConditionalParallel):
-        return refuse_kind(core, verb, "a failed exclusive or conditional gateway")
-    if refused := need(core, verb, "failed"):
-        return refused
-    known = ways_of(node)
-    if not verb.branches:
-        return Refusal("no_branch", f"choose at least one branch of {verb.node!r}: {list(known)}")
-    if isinstance(node, Exclusive) and len(verb.branches) > 1:
-        return Refusal("no_branch", f"exclusive gateway {verb.node!r} takes one branch")
-    strange = [branch for branch in verb.branches if branch not in known]
-    if strange:
-        text = f"gateway {verb.node!r} has no branch {strange[0]!r}; it has {list(known)}"
-        return Refusal("no_branch", text)
-    return None
-
-
-def ways_of(node: Exclusive | ConditionalParallel) -> dict[str, Branch]:
-    """Return a gateway's branches by edge id, the default included."""
-    ways = {branch.edge: branch for branch in node.branches}
-    if node.default is not None:
-        ways[node.default.edge] = node.default
-    return ways
-
-
-def check_force_fail(core: Core, verb: Verb) -> Refusal | None:
-    """Require a task that is running."""
-    if not verb.node or not isinstance(core.place(verb.node).node, Task):
-        return refuse_kind(core, verb, "a running task")
-    return need(core, verb, "running")
-
-
-def check_callback(core: Core, verb: Verb) -> Refusal | None:
-    """Require a task that waits, or may still wait, for a callback of this attempt."""
-    if not verb.node or not isinstance(core.place(verb.node).node, Task):
-        return refuse_kind(core, verb, "a task that waits for a callback")
-    found = core.state.nodes.get(verb.node)
-    live = core.state.live.get(verb.node)
-    if found is None or live is None:
-        have = status_of(core, verb.node)
-        return Refusal("not_waiting", f"node {verb.node!r} waits for no callback, it is {have}")
-    if verb.token is not None and verb.token != found.entry:
-        text = f"the callback is for attempt {verb.token} of {verb.node!r}, now is {found.entry}"
-        return Refusal("stale", text)
-    if found.status != "running":
-        return Refusal("wrong_state", f"node {verb.node!r} is {found.status}, not waiting")
-    return check_inbox(core, verb)
-
-
-def check_inbox(core: Core, verb: Verb) -> Refusal | None:
-    """Refuse a callback that the plugin will not take: a second one, or one to a timer."""
-    task = core.place(verb.node).node
-    live = core.state.live[verb.node]
-    traits = core.traits(task.plugin) if isinstance(task, Task) else None
-    if live.phase == "sleeping":
-        return Refusal("wrong_state", f"node {verb.node!r} waits for a time, not for a callback")
-    several = traits is not None and traits.multiple_callbacks
-    if live.early and not several:
-        return Refusal("wrong_state", f"node {verb.node!r} already has its callback")
-    answering = live.phase == "calling" and live.answering
-    if answering and not several:
-        return Refusal("wrong_state", f"node {verb.node!r} is already working on its callback")
-    return None
-
-
-def check_pause_node(core: Core, verb: Verb) -> Refusal | None:
-    """Require a node that has not started."""
-    if not verb.node or isinstance(core.place(verb.node).node, Subflow):
-        return refuse_kind(core, verb, "a single node (pause takes a subflow)")
-    have = status_of(core, verb.node)
-    if have in ("not reached", "ready"):
-        return None
-    text = f"node {verb.node!r} is {have}; only a node that has not started can be held"
-    return Refusal("wrong_state", text)
-
-
-def check_resume_node(core: Core, verb: Verb) -> Refusal | None:
-    """Require a node that is held; one that was never reached is free anyway."""
-    if not verb.node or isinstance(core.place(verb.node).node, Subflow):
-        return refuse_kind(core, verb, "a single node (resume takes a subflow)")
-    have = status_of(core, verb.node)
-    if have in ("not reached", "suspended"):
-        return None
-    return Refusal("wrong_state", f"node {verb.node!r} is {have}, not held")
-
-
-def check_set_timer(core: Core, verb: Verb) -> Refusal | None:
-    """Require a node that waits for a time, and a time."""
-    live = core.state.live.get(verb.node)
-    if not verb.node or live is None or live.phase not in ("sleeping", "retrying"):
-        return Refusal("wrong_state", f"node {verb.node!r} does not wait for a time")
-    try:
-        deadline_of(verb.data, core.now, core.settings.timezone, allow_past=True)
-    except ValueError as wrong:
-        return Refusal("wrong_value", str(wrong))
-    return None
-
-
-def check_set_variables(core: Core, verb: Verb) -> Refusal | None:
-    """Require the run or a subflow, and something to set."""
-    if verb.node not in core.program.flows:
-        return refuse_kind(core, verb, "the run or a subflow")
-    if not verb.values and not verb.variables:
-        return Refusal("wrong_value", "set_variables needs values: {name: value, ...}")
-    return None
-
-
-def check_rerun(core: Core, verb: Verb) -> Refusal | None:
-    """Require a node that was reached, in a flow under way, outside of any fork."""
-    if not verb.node or isinstance(core.place(verb.node).node, End):
-        return refuse_kind(core, verb, "a node before the end")
-    if core.state.nodes.get(verb.node) is None or core.state.nodes[verb.node].entry == 0:
-        return Refusal("not_reached", f"node {verb.node!r} was not reached yet")
-    flow_path = parent_path(verb.node)
-    if status_of(core, flow_path) not in ("running", "suspended"):
-        return Refusal("wrong_state", f"subflow {flow_path!r} is not under way; rerun from it")
-    around = fork_around(core, verb.node)
-    if around is not None:
-        text = f"node {verb.node!r} stands inside fork {around!r}; rerun from the fork"
-        return Refusal("wrong_kind", text)
-    return None
-
-
-def fork_around(core: Core, path: NodePath) -> NodePath | None:
-    """Return a fork between whose branches and converge a node stands, or None."""
-    place = core.place(path)
-    for node in place.flow.nodes.values():
-        if isinstance(node, Parallel | ConditionalParallel):
-            seen = dict.fromkeys(target for target in targets_of(node) if target != node.converge)
-            todo = list(seen)
-            while todo:
-                for target in targets_of(place.flow.nodes[todo.pop()]):
-                    if target != node.converge and target not in seen:
-                        seen[target] = None
-                        todo.append(target)
-            if place.node.id in seen:
-                return join_path(place.flow_path, node.id)
-    return None
 
 
 # --- effects ----------------------------------------------------------------------------------
@@ -447,25 +180,25 @@ def change_inputs(core: Core, verb: Verb, task: Task) -> None:
     """
     if verb.inputs is None and not verb.set_inputs:
         return
-    values, raw = core.inputs_of(verb.node, task)
+    old = core.inputs_of(verb.node, task)
     new = {**(verb.inputs or {}), **(verb.set_inputs or {})}
     escaped = new.pop(ESCAPED, [])
     names = escaped if isinstance(escaped, list) else []
-    kept = values if verb.inputs is None else only(values, EXECUTOR)
-    still_raw = [key for key in kept if key in raw]
-    fresh_raw = [key for key in new if key in names or key in task.verbatim]
+    kept: dict[str, Value] = {
+        **old.rendered,
+        **{key: Literal(value=value) for key, value in old.raw.items()},
+    }
+    if verb.inputs is not None:
+        kept = {key: value for key, value in kept.items() if key == EXECUTOR}
+    raw = [key for key in new if key in names or key in task.verbatim]
     declared = core.program.flows[parent_path(verb.node)].variables
     fresh: dict[str, Value] = {
-        key: Literal(value=value) if key in fresh_raw else classify(value, declared)
+        key: Literal(value=value) if key in raw else classify(value, declared)
         for key, value in new.items()
     }
     core.state.overrides[verb.node] = {**kept, **fresh}
-    core.state.raw_overrides[verb.node] = [key for key in still_raw if key not in fresh] + fresh_raw
-
-
-def only(values: Mapping[str, Value], key: str) -> dict[str, Value]:
-    """Return the one entry of a mapping, if it is there."""
-    return {key: values[key]} if key in values else {}
+    still_raw = [key for key in kept if key in old.raw and key not in fresh]
+    core.state.raw_overrides[verb.node] = still_raw + raw
 
 
 def skip(core: Core, verb: Verb) -> None:
@@ -488,7 +221,7 @@ def choose(core: Core, verb: Verb) -> None:
     node = core.place(verb.node).node
     if not isinstance(node, Exclusive | ConditionalParallel):
         return  # refused before
-    ways = ways_of(node)
+    ways = checks.ways_of(node)
     chosen = [ways[edge].target for edge in verb.branches]
     core.change(verb.node, "skipped")
     if isinstance(node, ConditionalParallel):
@@ -591,28 +324,45 @@ def rerun_from(core: Core, verb: Verb) -> None:
 
 
 VERBS: Final[Mapping[VerbName, VerbRule]] = {
-    "pause": VerbRule(check_pause, pause, "let nothing new start, in the run or a subflow"),
-    "resume": VerbRule(check_resume, resume, "let a paused run or subflow go on"),
-    "revoke": VerbRule(check_revoke, revoke, "stop the run for good, or fail a subflow"),
-    "retry": VerbRule(check_retry, retry, "run a failed node again, with other inputs if given"),
-    "skip": VerbRule(check_skip, skip, "pass over a failed node"),
-    "choose": VerbRule(check_choose, choose, "send a failed gateway along chosen branches"),
-    "force_fail": VerbRule(check_force_fail, force_fail, "stop a running node and fail it"),
-    "callback": VerbRule(check_callback, callback, "hand a waiting node its callback"),
-    "pause_node": VerbRule(check_pause_node, pause_node, "hold a node before it starts"),
-    "resume_node": VerbRule(check_resume_node, resume_node, "free a node that is held"),
-    "set_timer": VerbRule(check_set_timer, set_timer, "give a waiting node another time"),
-    "set_variables": VerbRule(check_set_variables, set_variables, "change variables"),
-    "rerun_from": VerbRule(check_rerun, rerun_from, "start again from an earlier node"),
+    "pause": VerbRule(checks.check_pause, pause, "let nothing new start, in the run or a subflow"),
+    "resume": VerbRule(checks.check_resume, resume, "let a paused run or subflow go on"),
+    "revoke": VerbRule(checks.check_revoke, revoke, "stop the run for good, or fail a subflow"),
+    "retry": VerbRule(checks.check_retry, retry, "run a failed node again"),
+    "skip": VerbRule(checks.check_skip, skip, "pass over a failed node"),
+    "choose": VerbRule(checks.check_choose, choose, "send a failed gateway along chosen branches"),
+    "force_fail": VerbRule(checks.check_force_fail, force_fail, "stop a running node and fail it"),
+    "callback": VerbRule(checks.check_callback, callback, "hand a waiting node its callback"),
+    "pause_node": VerbRule(checks.check_pause_node, pause_node, "hold a node before it starts"),
+    "resume_node": VerbRule(checks.check_resume_node, resume_node, "free a node that is held"),
+    "set_timer": VerbRule(checks.check_set_timer, set_timer, "give a waiting node another time"),
+    "set_variables": VerbRule(checks.check_set_variables, set_variables, "change variables"),
+    "rerun_from": VerbRule(checks.check_rerun, rerun_from, "start again from an earlier node"),
 }
+
+
+OFFERED: Final[tuple[VerbName, ...]] = (
+    "retry",
+    "skip",
+    "force_fail",
+    "callback",
+    "pause_node",
+    "resume_node",
+    "set_timer",
+    "pause",
+    "resume",
+    "revoke",
+    "rerun_from",
+)
+"""The verbs that can be asked about without more than a node."""
 
 
 def allowed_on(core: Core, path: NodePath) -> list[VerbName]:
     """Return the verbs that would be accepted on a node now, as far as the node alone decides."""
-    names: list[VerbName] = ["retry", "skip", "force_fail", "callback", "pause_node"]
-    names += ["resume_node", "set_timer", "pause", "resume", "revoke", "rerun_from"]
-    fitting = [n for n in names if refusal(core, Verb(n, path, data=0)) is None]
+    fitting: list[VerbName] = [
+        name for name in OFFERED if refusal(core, Verb(name, path, data=0)) is None
+    ]
     node = core.place(path).node if path else None
-    if isinstance(node, Exclusive | ConditionalParallel) and status_of(core, path) == "failed":
+    is_gateway = isinstance(node, Exclusive | ConditionalParallel)
+    if is_gateway and checks.status_of(core, path) == "failed":
         fitting.append("choose")
     return fitting

@@ -1,0 +1,41 @@
+# Each target sets itself up: Python 3.11 or newer and make are all that is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test test-all lint types contracts bench clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stdops needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev -e .
+	@touch $(STAMP)
+
+venv: $(STAMP)  ## make .venv with everything
+
+demo: $(STAMP)  ## a release that fails once, with its Web UI (ONCE=1 mends it by itself and ends)
+	$(BIN)/stdops demo $(if $(ONCE),--once)
+
+lint: $(STAMP)  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: lint  ## lint and all tests but the long proofs
+	$(BIN)/pytest -m "not slow"
+
+test-all: lint  ## everything, the long proofs too
+	$(BIN)/pytest
+
+bench: $(STAMP)  ## speed and memory, side by side
+	$(BIN)/python -m bench
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .coverage

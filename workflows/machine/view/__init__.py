@@ -1,0 +1,34 @@
+"""What a person sees of a flow and a run: pictures, pages and words, from Plan and RunState.
+
+Pure and deterministic: no clock, no I/O, no set is iterated; `now` is a parameter, in seconds since
+the epoch.
+"""
+
+from workflows.machine.view.layout import Layout, layout
+from workflows.machine.view.page import page
+from workflows.machine.view.status import (
+    Explanation,
+    Holder,
+    NodeView,
+    Status,
+    explain,
+    status,
+    stdops_state,
+)
+from workflows.machine.view.svg import svg
+from workflows.machine.view.text import text
+
+__all__ = [
+    "Explanation",
+    "Holder",
+    "Layout",
+    "NodeView",
+    "Status",
+    "explain",
+    "layout",
+    "page",
+    "status",
+    "stdops_state",
+    "svg",
+    "text",
+]

@@ -1,0 +1,230 @@
+"""The page of current details: what a run does, why it waits, and what to press, in Markdown.
+
+The Temporal Web UI sends the whole text in an address, so all of it together stays within the
+setting `picture_bytes` when URL-encoded. Names and reasons come from templates and plugins: they
+are escaped, and no value of a variable is shown.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from activities.contract import RunSettings
+from translator.plan import ROOT, NodePath, Plan, Task
+from workflows.machine.state import JournalEntry, RunState
+from workflows.machine.view.blocks import Item, blocks
+from workflows.machine.view.fold import LEVELS, fold, trim
+from workflows.machine.view.signs import SIGNS, WORDS, View, ago, span, view_of
+from workflows.machine.view.status import NodeView, Status, node_at, status
+from workflows.machine.view.svg import encoded_size, fitted
+from workflows.machine.view.text import draw_text
+from workflows.machine.view.width import ELLIPSIS, clean
+
+MOST_FAILED: Final = 5
+MOST_WAITING: Final = 5
+LAST_VERBS: Final = 3
+REASON_CHARS: Final = 120
+PICTURE_SHARE: Final = 0.45
+"""The least share of the page that the picture may have, before the words are shortened."""
+
+_TEXT_COLUMNS: Final = 64
+_NAME_CHARS: Final = 40
+_SPECIAL: Final = re.compile(r"([\\`*_\[\]<>&#|~!$])")
+_HEADS: Final = {
+    "Running": SIGNS["running"],
+    "Waiting": SIGNS["waiting"],
+    "Paused": SIGNS["paused"],
+    "Failed": SIGNS["failed"],
+    "Finished": SIGNS["done"],
+    "Revoked": SIGNS["revoked"],
+}
+
+
+def page(
+    plan: Plan,
+    state: RunState,
+    settings: RunSettings,
+    now: float,
+    *,
+    run_id: str = "",
+    svg: bool = True,
+) -> str:
+    """Return the page at `now`, seconds since the epoch; `svg` False draws in text instead.
+
+    `run_id` names the run for the command line, where it is given.
+    """
+    view, found = view_of(state, now), status(plan, state, now)
+    bound = max(0, settings.picture_bytes)
+    for most in (MOST_FAILED, 3, 2, 1):
+        head = _head(plan, found, view, most)
+        foot = _foot(found, state, now, run_id)
+        words = encoded_size("\n\n".join([*head, *foot])) + encoded_size("\n\n") * 2
+        if words <= bound * (1 - PICTURE_SHARE):
+            break
+    drawn = _drawing(trim(blocks(plan.flow), view), view, bound - words, svg=svg)
+    return _within([*head, *([drawn] if drawn else []), *foot], bound)
+
+
+def escape_markdown(text: str) -> str:
+    """Return `text` on one line, so that Markdown and HTML show it as it is."""
+    return _SPECIAL.sub(r"\\\1", clean(text)).replace("\\<", "&lt;").replace("\\&", "&amp;")
+
+
+def code(text: str) -> str:
+    """Return `text` as a code span, whatever backticks it holds."""
+    shown = clean(text)
+    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def _head(plan: Plan, found: Status, view: View, most: int) -> list[str]:
+    """Return the headline, then what is to be done about each node that holds the run."""
+    parts = [f"### {_headline(found, view)}"]
+    parts += [_failed(plan, node) for node in found.failed[:most]]
+    if len(found.failed) > most:
+        parts.append(f"and {len(found.failed) - most} more failed")
+    room = min(MOST_WAITING, most)
+    parts += _listed([*found.waiting, *found.running], room, view.now)
+    return parts
+
+
+def _headline(found: Status, view: View) -> str:
+    age, sign = span(view.now - found.since), _HEADS[found.state]
+    match found.state:
+        case "Failed" if found.failed:
+            nodes = "1 node" if len(found.failed) == 1 else f"{len(found.failed)} nodes"
+            return f"{sign} Waiting for you: {nodes} failed, {age} ago"
+        case "Paused":
+            who = _who(view, ("pause",))
+            return f"{sign} Paused{who}, {age} ago. Update **resume** `{{}}` to go on"
+        case "Finished" | "Failed":
+            took = span(found.since - found.started)
+            return f"{sign} {found.state} {age} ago, took {took}"
+        case "Revoked":
+            return f"{sign} Revoked{_who(view, ('revoke',))}, {age} ago"
+        case "Waiting" | "Running":
+            return f"{sign} {found.state} for {age}"
+
+
+def _who(view: View, verbs: Sequence[str]) -> str:
+    """Return " by <operator>" of the last such verb that was accepted."""
+    journal = view.state.journal if view.state else ()
+    for entry in reversed(journal):
+        if entry.verb in verbs and not entry.refusal and not entry.node and entry.operator:
+            return f" by {escape_markdown(_shorten(entry.operator, _NAME_CHARS))}"
+    return ""
+
+
+def _failed(plan: Plan, node: NodeView) -> str:
+    """Return why a node failed, and the verbs with the exact object for the update's box."""
+    reason = escape_markdown(_shorten(node.reason, REASON_CHARS)) or "no reason given"
+    where = f"{_name(node)}, attempt {node.attempt}: *{reason}*"
+    verbs = [f"**{verb}** {_object(plan, node.path, verb)}" for verb in node.verbs]
+    key = _first_input(plan, node.path)
+    other = json.dumps({"node": node.path, "set": {key: ELLIPSIS}}, ensure_ascii=False)
+    change = f"; with other inputs: {code(other)}" if key and "retry" in node.verbs else ""
+    return f"{where}\nUpdate {' or '.join(verbs)}{change}" if verbs else where
+
+
+def _object(plan: Plan, path: NodePath, verb: str) -> str:
+    """Return the object that a verb takes, as it goes into the box."""
+    fields: dict[str, object] = {"node": path}
+    if verb == "choose":
+        node = node_at(plan, path)
+        is_fork = node is not None and node.kind == "conditional_parallel"
+        fields |= {"branches": [ELLIPSIS]} if is_fork else {"branch": ELLIPSIS}
+    return code(json.dumps(fields, ensure_ascii=False))
+
+
+def _first_input(plan: Plan, path: NodePath) -> str:
+    node = node_at(plan, path)
+    return next(iter(node.inputs), "") if isinstance(node, Task) else ""
+
+
+def _name(node: NodeView) -> str:
+    return f"**{escape_markdown(_shorten(node.name, _NAME_CHARS))}** {code(node.path)}"
+
+
+def _listed(nodes: Sequence[NodeView], most: int, now: float) -> list[str]:
+    """Return one paragraph with a line for each node that waits or runs."""
+    if not nodes:
+        return []
+    lines = [_line(node, now) for node in nodes[:most]]
+    if len(nodes) > most:
+        lines.append(f"and {len(nodes) - most} more")
+    return ["\n".join(f"- {line}" for line in lines)]
+
+
+def _line(node: NodeView, now: float) -> str:
+    """Return what one node waits for, and the verb that would end the wait."""
+    age = f" for {span(now - node.since)}" if node.since else ""
+    waits = f", waits for {escape_markdown(_shorten(node.waits_for, 80))}"
+    line = f"{SIGNS[node.look]} {_name(node)} {WORDS[node.look]}{age}{waits}"
+    attempt = f", attempt {node.attempt}" if node.attempt > 1 else ""
+    return line + attempt + _hint(node)
+
+
+def _hint(node: NodeView) -> str:
+    """Return the verb to give, with its object; a whole run is resumed without one."""
+    verb = next((verb for verb in node.verbs if verb != "force_fail"), "")
+    if not verb or verb == "set_timer" or (verb == "resume" and node.held_by == ROOT):
+        return ""
+    fields: dict[str, object] = {
+        "node": (node.held_by or node.path) if verb == "resume" else node.path
+    }
+    if verb == "callback":
+        fields["data"] = {}
+    return f"; update **{verb}** {code(json.dumps(fields, ensure_ascii=False))}"
+
+
+def _foot(found: Status, state: RunState, now: float, run_id: str) -> list[str]:
+    """Return the counts, the last verbs, and how to see more."""
+    counts = " · ".join(
+        f"{SIGNS[look]} {count} {WORDS[look]}" for look, count in found.counts.items()
+    )
+    lines = [f"{counts} · started {ago(found.started, now)}" if found.started else counts]
+    lines += [_verb(entry, now) for entry in reversed(state.journal[-LAST_VERBS:])]
+    if run_id:
+        lines.append(f"all of it: {code(f'stdops status {run_id}')}")
+    return ["\n".join(f"- {line}" for line in lines if line)]
+
+
+def _verb(entry: JournalEntry, now: float) -> str:
+    """Return who did what, when, on which node, and why it was refused if it was."""
+    node = f" {code(_shorten(entry.node, 60))}" if entry.node else ""
+    who = f" by {escape_markdown(_shorten(entry.operator, _NAME_CHARS))}" if entry.operator else ""
+    why = escape_markdown(_shorten(entry.refusal or entry.reason, 60))
+    refused = "refused: " if entry.refusal else ""
+    tail = f": {refused}{why}" if why else ""
+    return f"{ago(entry.at, now)} {escape_markdown(entry.verb)}{node}{who}{tail}".strip()
+
+
+def _drawing(items: Sequence[Item], view: View, bound: int, *, svg: bool) -> str:
+    """Return the richest drawing that fits, "" for none."""
+    if svg:
+        return fitted(items, view, bound)
+    for shown in (items, *(fold(items, view, level) for level in LEVELS)):
+        drawn = draw_text(shown, view, _TEXT_COLUMNS).replace("`", "'")
+        fenced = f"```\n{drawn}\n```"
+        if encoded_size(fenced) <= bound:
+            return fenced
+    return ""
+
+
+def _within(parts: Sequence[str], bound: int) -> str:
+    """Join the parts; where even the words are too many, the last parts go, then the last words."""
+    kept = [*parts]
+    while len(kept) > 1 and encoded_size("\n\n".join(kept)) > bound:
+        kept.pop()
+    whole = "\n\n".join(kept)
+    while encoded_size(whole) > bound:
+        whole = whole[: len(whole) * 9 // 10]
+    return whole
+
+
+def _shorten(text: str, chars: int) -> str:
+    shown = clean(text)
+    return shown if len(shown) <= chars else shown[: chars - 1].rstrip() + ELLIPSIS

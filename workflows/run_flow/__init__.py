@@ -1,0 +1,91 @@
+"""RunFlow, the workflow that runs a template; also under the template's own key as its type."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import (
+    HandleQueryInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
+
+from workflows.run_flow.handlers import Operated
+
+with workflow.unsafe.imports_passed_through():
+    from workflows.messages import RunInput, RunResult, read_message
+
+METADATA_QUERY = "__temporal_workflow_metadata"
+
+
+@workflow.defn(name="RunFlow")
+class RunFlow(Operated):
+    """A run of a template: `{"template": "...", "inputs": {...}, "operator": "..."}`."""
+
+    @workflow.run
+    async def run(self, arg: Any = None) -> RunResult:
+        """Run a template."""
+        return await self.drive(_run_input(read_message(RunInput, arg)))
+
+
+@workflow.defn(dynamic=True)
+class TemplateFlow(Operated):
+    """A run started under a template's key: the type is the key, the input the inputs."""
+
+    @workflow.run
+    async def run(self, args: Sequence[RawValue]) -> RunResult:
+        """Run the template that the workflow type names."""
+        fields = _decoded(args)
+        if fields is None:
+            raise _run_input_error("one JSON object with the template's inputs is expected")
+        if "carried" in fields:
+            return await self.drive(_run_input(read_message(RunInput, fields)))
+        template = workflow.info().workflow_type
+        return await self.drive(RunInput(template=template, inputs=fields))
+
+
+class PageInterceptor(Interceptor):
+    """Draws the page's current details when, and only when, the Web UI asks for them."""
+
+    def workflow_interceptor_class(
+        self,
+        input: WorkflowInterceptorClassInput,  # noqa: A002, ARG002  the SDK's name
+    ) -> type[WorkflowInboundInterceptor]:
+        """Return the interceptor that answers the metadata query."""
+        return _PageInbound
+
+
+class _PageInbound(WorkflowInboundInterceptor):
+    async def handle_query(self, input: HandleQueryInput) -> Any:  # noqa: A002  the SDK's name
+        answer = await super().handle_query(input)
+        if input.query == METADATA_QUERY:
+            run = workflow.instance()
+            if isinstance(run, Operated):
+                answer.current_details = run.page()
+        return answer
+
+
+def _run_input(read: RunInput | str) -> RunInput:
+    """Return the run's input, or fail the run with what is wrong with it."""
+    if isinstance(read, str):
+        raise _run_input_error(read)
+    return read
+
+
+def _run_input_error(text: str) -> ApplicationError:
+    return ApplicationError(f"run input: {text}", type="SOP221", non_retryable=True)
+
+
+def _decoded(args: Sequence[RawValue]) -> dict[str, Any] | None:
+    """Return the first argument as a JSON object; nothing is an empty one, anything else None."""
+    if not args:
+        return {}
+    try:
+        data: Any = json.loads(args[0].payload.data or b"{}")
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", data) if isinstance(data, dict) else {} if data is None else None
