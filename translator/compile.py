@@ -84,9 +84,7 @@ class _Compiler:
         made.update({key: self.subflow(sub) for key, sub in tree.subflows.items()})
         made.update({key: self.gateway(gateway) for key, gateway in tree.gateways.items()})
         made[tree.end.id] = End(id=tree.end.id, name=tree.end.name)
-        return Flow(
-            start=tree.start.id, nodes=made, variables=self.variables, outputs=tree.outputs
-        )
+        return Flow(start=tree.start.id, nodes=made, variables=self.variables, outputs=tree.outputs)
 
     def _add_lazy(self) -> None:
         """Give each lazy input and parameter a variable of its own, as the engine does."""
@@ -100,9 +98,7 @@ class _Compiler:
 
     def _lazy(self, key: VariableKey, source: SourceValue) -> Variable:
         value = classify(source.value, self.tree.variables)
-        return Variable(
-            key=key, kind="lazy", value=value, code=source.code, reads=reads(value)
-        )
+        return Variable(key=key, kind="lazy", value=value, code=source.code, reads=reads(value))
 
     def target(self, edge: EdgeId) -> NodeId:
         return self.tree.edges[edge].target
@@ -187,9 +183,7 @@ class _Compiler:
     def branch(self, source: SourceCondition) -> Branch:
         condition = parse_condition(source.text, self.tree.variables)
         closed = self.reads(Ref(key=key) for key in condition.reads)
-        return self.way(source).model_copy(
-            update={"condition": _with_reads(condition, closed)}
-        )
+        return self.way(source).model_copy(update={"condition": _with_reads(condition, closed)})
 
 
 def _with_reads(condition: Condition, closed: tuple[VariableKey, ...]) -> Condition:

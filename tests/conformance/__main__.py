@@ -51,6 +51,12 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
 
 
+def cases_in(folder: Path) -> list[dict[str, Any]]:
+    """Return the pipeline cases of a folder, by file name."""
+    files = sorted((folder / "pipelines").glob("*.json"))
+    return [json.loads(file.read_text("utf-8")) for file in files]
+
+
 def sampled(cases: list[dict[str, Any]], size: int | None, seed: int) -> list[dict[str, Any]]:
     """Draw cases evenly over the groups."""
     if size is None or size >= len(cases):
@@ -82,7 +88,7 @@ async def judge_all(options: argparse.Namespace) -> AsyncIterator[Judged]:
     wanted = options.only or PARTS
     async with Sandbox() as sandbox:
         if "pipelines" in wanted:
-            cases = sampled(offline.cases_in(options.path), options.sample, options.seed)
+            cases = sampled(cases_in(options.path), options.sample, options.seed)
             async for case, outcome in run_pipelines(cases, options.on, sandbox):
                 yield judge_pipeline(case, outcome)
         for judged in judge_vectors(options.path, wanted):

@@ -1,6 +1,5 @@
 """RunFlow, the workflow that runs a template; also under the template's own key as its type."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -85,7 +84,7 @@ def _decoded(args: Sequence[RawValue]) -> dict[str, Any] | None:
     if not args:
         return {}
     try:
-        data: Any = json.loads(args[0].payload.data or b"{}")
-    except ValueError:
+        data: Any = workflow.payload_converter().from_payload(args[0].payload)
+    except (ValueError, RuntimeError, KeyError):
         return None
     return cast("dict[str, Any]", data) if isinstance(data, dict) else {} if data is None else None

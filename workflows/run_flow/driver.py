@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from translator.plan import NodePath
     from workflows.inputs import read_inputs
+    from workflows.machine.core import Observer
     from workflows.machine.events import (
         CancelNode,
         Command,
@@ -47,9 +48,9 @@ with workflow.unsafe.imports_passed_through():
 
 DRAIN_EVENTS: Final = 20_000
 """History length from which no new call starts until the run has rolled over."""
-ENDLESS: Final = timedelta(days=3650)
 SHORT: Final = timedelta(seconds=60)
-CALL_ATTEMPTS: Final = 8
+MARGIN_S: Final = 30
+"""A plugin's own limit ends first, inside the activity, and says more."""
 SUMMARY_LENGTH: Final = 200
 
 
@@ -58,6 +59,7 @@ class Driver:
 
     def __init__(self) -> None:
         self._machine: Machine | None = None
+        self.observer: Observer | None = None
         self._digest = ""
         self._handles: dict[NodePath, list[tuple[int, asyncio.Task[None]]]] = {}
         self._executing = 0
@@ -102,25 +104,26 @@ class Driver:
         now = workflow.time()
         if given.carried is not None:
             state = load_state(cast("dict[str, Any]", given.carried.state))
-            self._machine = Machine(loaded.plan, loaded.settings, state)
+            self._machine = Machine(loaded.plan, loaded.settings, state, observer=self.observer)
             commands = self._machine.reissue(now)
             self.take_early()
             return commands
+        start = self.start_of(given, loaded)
+        self._machine = Machine(loaded.plan, loaded.settings, observer=self.observer)
+        self._machine.begin(now, start)
+        self.take_early()
+        return self._machine.go(now)
+
+    def start_of(self, given: RunInput, loaded: LoadedPlan) -> Given:
+        """Return what the Machine is started with; wrong inputs fail the run, all named."""
         inputs = read_inputs(loaded.plan.flow, given.inputs)
         if inputs.problems:
             raise ApplicationError("; ".join(inputs.problems), type="SOP220", non_retryable=True)
-        self._machine = Machine(loaded.plan, loaded.settings)
-        context = {**given.project, "operator": given.operator}
-        self._machine.begin(
-            now,
-            Given(
-                replaced=inputs.variables,
-                context=context,
-                fail_fast=given.on_failure == "fail",
-            ),
+        return Given(
+            replaced=inputs.variables,
+            context={**given.project, "operator": given.operator},
+            fail_fast=given.on_failure == "fail",
         )
-        self.take_early()
-        return self._machine.go(now)
 
     def take_early(self) -> None:
         """Carry out what came before the plan was there."""
@@ -225,7 +228,7 @@ class Driver:
             self.apply(TaskEnded(command.path, command.entry, outcome))
 
     async def _execute(self, command: RunTask) -> OutcomeMessage:
-        traits, polls = command.traits, command.step == "poll"
+        traits = command.traits
         return await workflow.execute_activity(
             command.plugin.code,
             self._call(command),
@@ -233,10 +236,9 @@ class Driver:
             activity_id=self._activity_id(command),
             summary=_summary(command),
             task_queue=traits.queue or None,
-            start_to_close_timeout=timedelta(seconds=traits.call_timeout_s),
-            schedule_to_close_timeout=ENDLESS if polls else None,
+            start_to_close_timeout=timedelta(seconds=traits.call_timeout_s + MARGIN_S),
             heartbeat_timeout=timedelta(seconds=traits.heartbeat_s),
-            retry_policy=RetryPolicy(maximum_attempts=0 if polls else CALL_ATTEMPTS),
+            retry_policy=RetryPolicy(),
         )
 
     def _call(self, command: RunTask) -> PluginCall:

@@ -97,7 +97,7 @@ class Operated(Driver):
             return verb
         refused = self.machine().refusal(verb, workflow.time())
         if refused is not None:
-            raise _refused(refused.text)
+            raise _refused(refused.text, refused.code)
         return verb
 
     async def take_update(self, name: VerbName, arg: Any) -> dict[str, Any]:
@@ -219,5 +219,5 @@ def _unknown(what: str, name: str) -> str:
     return f"there is no {what} {name!r}; {hint}"
 
 
-def _refused(text: str) -> ApplicationError:
-    return ApplicationError(text, type="OperationRefused", non_retryable=True)
+def _refused(text: str, code: str = "unclear") -> ApplicationError:
+    return ApplicationError(text, code, type="OperationRefused", non_retryable=True)

@@ -17,7 +17,6 @@ from translator.plan import (
     ROOT,
     Branch,
     ConditionalParallel,
-    Converge,
     End,
     Exclusive,
     Flow,
@@ -350,8 +349,3 @@ class _Builder:
         name = display_name(known) if known else target
         back = (source, target) in self.graph.back
         return Jump(self.path(source), self.path(target), name, back)
-
-
-def is_gateway(node: Node) -> bool:
-    """Say whether `node` is drawn as a diamond."""
-    return isinstance(node, Gateway | Converge)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from activities.contract import RunSettings
-from translator.plan import ROOT, NodePath, Plan, Task
+from translator.plan import ROOT, Branch, ConditionalParallel, Exclusive, NodePath, Plan, Task
 from workflows.machine.state import JournalEntry, RunState
-from workflows.machine.view.blocks import Item, blocks
+from workflows.machine.view.blocks import Item, blocks, branches_of
 from workflows.machine.view.fold import LEVELS, fold, trim
 from workflows.machine.view.signs import SIGNS, WORDS, View, ago, span, view_of
 from workflows.machine.view.status import NodeView, Status, node_at, status
@@ -24,6 +24,7 @@ from workflows.machine.view.width import ELLIPSIS, clean
 MOST_FAILED: Final = 5
 MOST_WAITING: Final = 5
 LAST_VERBS: Final = 3
+MOST_WAYS: Final = 4
 REASON_CHARS: Final = 120
 PICTURE_SHARE: Final = 0.45
 """The least share of the page that the picture may have, before the words are shortened."""
@@ -126,17 +127,34 @@ def _failed(plan: Plan, node: NodeView) -> str:
     key = _first_input(plan, node.path)
     other = json.dumps({"node": node.path, "set": {key: ELLIPSIS}}, ensure_ascii=False)
     change = f"; with other inputs: {code(other)}" if key and "retry" in node.verbs else ""
-    return f"{where}\nUpdate {' or '.join(verbs)}{change}" if verbs else where
+    choices = _choices(plan, node)
+    return f"{where}\nUpdate {' or '.join(verbs)}{change}{choices}" if verbs else where
 
 
 def _object(plan: Plan, path: NodePath, verb: str) -> str:
     """Return the object that a verb takes, as it goes into the box."""
     fields: dict[str, object] = {"node": path}
-    if verb == "choose":
-        node = node_at(plan, path)
-        is_fork = node is not None and node.kind == "conditional_parallel"
-        fields |= {"branches": [ELLIPSIS]} if is_fork else {"branch": ELLIPSIS}
+    ways = _ways(plan, path)
+    if verb == "choose" and ways:
+        several = isinstance(node_at(plan, path), ConditionalParallel)
+        fields |= {"branches": [ways[0].edge]} if several else {"branch": ways[0].edge}
     return code(json.dumps(fields, ensure_ascii=False))
+
+
+def _ways(plan: Plan, path: NodePath) -> tuple[Branch, ...]:
+    node = node_at(plan, path)
+    return branches_of(node) if isinstance(node, Exclusive | ConditionalParallel) else ()
+
+
+def _choices(plan: Plan, node: NodeView) -> str:
+    """Return which branch has which id, for a gateway that waits for a choice."""
+    ways = _ways(plan, node.path)[:MOST_WAYS] if "choose" in node.verbs else ()
+    named = [f"{code(way.edge)} {escape_markdown(_label(way))}".strip() for way in ways]
+    return f"; branches: {', '.join(named)}" if len(named) > 1 else ""
+
+
+def _label(way: Branch) -> str:
+    return _shorten(way.name or (way.condition.text if way.condition else "default"), 24)
 
 
 def _first_input(plan: Plan, path: NodePath) -> str:

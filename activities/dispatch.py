@@ -1,0 +1,394 @@
+"""Turns plugins into Temporal activities: one for each code, which is its type.
+
+What a run relies on, and what the workflow's retry policy must therefore be: no maximum of attempts
+and no non-retryable types; every bound is kept here.
+
+- An attempt leaves a `Trail` for the next one in its heartbeat: the handle of a poll and its
+  outputs, and whether the outside has surely not taken a call. A poll between two looks is a failed
+  attempt that the server repeats after `next_retry_delay`: it holds no slot and costs no history.
+- A call that may not be repeated is sent again only when the trail says that it was not taken;
+  any other second attempt (a lost worker, a time limit) fails the node with "outcome unknown".
+- An outcome is always a result. Only "again later" and a stopping worker are raised.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+
+import structlog
+from pydantic import Field, JsonValue, ValidationError
+from structlog.typing import FilteringBoundLogger
+from temporalio import activity
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.contract import (
+    EVALUATE,
+    Done,
+    EvaluateCall,
+    EvaluateResult,
+    Failed,
+    Outcome,
+    OutcomeMessage,
+    PluginCall,
+    Unresolved,
+)
+from activities.expressions import EvaluationError
+from activities.http_client import HIDDEN, HttpClient, create_client, fault_of
+from activities.registry import Registry
+from activities.sdk import AnyPlugin, Lookup, PluginError
+from activities.steps import (
+    Ports,
+    StepResult,
+    TryAgain,
+    delay_s,
+    given_up,
+    most_failures,
+    place_of,
+    take_step,
+)
+from translator.plan import Model
+
+MAX_OUTCOME_BYTES: Final = 1_900_000
+"""Temporal refuses payloads over 2 MiB."""
+
+_BEATS_A_TIMEOUT: Final = 3
+
+_log: FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+LookUp: TypeAlias = Callable[[str, JsonValue], Awaitable[JsonValue]]
+
+
+class Sandbox(Protocol):
+    """What evaluates expressions: `activities.expressions.Sandbox`, or a test's own."""
+
+    async def evaluate(
+        self, unresolved: Unresolved, lazy: LookUp | None = None
+    ) -> dict[str, JsonValue]:
+        """Return the values by name.
+
+        Raises:
+            EvaluationError: when one of them cannot be had.
+        """
+        ...
+
+
+class Trail(Model):
+    """What one attempt leaves for the next, and what the Temporal page shows of it.
+
+    looks: how often a poll has looked; from the first one on, `handle` and `outputs` are newer than
+    the call's. not_taken: the attempt whose request the outside has surely not taken, or that may
+    be repeated. failures: attempts in a row without an answer.
+    """
+
+    looks: int = 0
+    handle: JsonValue = None
+    outputs: dict[str, JsonValue] = Field(default_factory=dict)
+    not_taken: int = 0
+    failures: int = 0
+    progress: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class _Edge(NamedTuple):
+    """What every activity of a worker works with."""
+
+    registry: Registry
+    sandbox: Sandbox
+    http: HttpClient
+    max_outcome_bytes: int
+
+
+def activities(
+    registry: Registry,
+    sandbox: Sandbox,
+    *,
+    http: HttpClient | None = None,
+    max_outcome_bytes: int = MAX_OUTCOME_BYTES,
+) -> list[Callable[..., Any]]:
+    """Return the activities of a worker: one for each plugin code, one for all others, `evaluate`.
+
+    Args:
+        registry: the plugins.
+        sandbox: evaluates what the workflow could not; the caller opens and closes it.
+        http: the plugins' client; None makes one that lives as long as the process.
+        max_outcome_bytes: larger outcomes fail their node; raise it where payloads are offloaded.
+    """
+    edge = _Edge(registry, sandbox, http or create_client(), max_outcome_bytes)
+    plugins = [_plugin_activity(edge, code) for code in registry.codes()]
+    return [*plugins, _unknown_activity(edge), _evaluate_activity(edge)]
+
+
+def _plugin_activity(edge: _Edge, code: str) -> Callable[..., Any]:
+    @activity.defn(name=code)
+    async def run(call: PluginCall) -> OutcomeMessage:
+        return OutcomeMessage(outcome=await _outcome(edge, call))
+
+    return run
+
+
+def _unknown_activity(edge: _Edge) -> Callable[..., Any]:
+    @activity.defn(dynamic=True)
+    async def unknown(args: Sequence[RawValue]) -> OutcomeMessage:
+        """Answer for a plugin that this worker does not have: the node fails, the run goes on."""
+        code = activity.info().activity_type
+        if code.startswith("stdops."):
+            raise ApplicationError(
+                f"this worker does not serve {code!r}; update the workers of this task queue",
+                type="UnknownActivity",
+                non_retryable=True,
+            )
+        version = _version_of(args)
+        return OutcomeMessage(outcome=_refused(edge.registry.missing_text(code, version)))
+
+    return unknown
+
+
+def _evaluate_activity(edge: _Edge) -> Callable[..., Any]:
+    @activity.defn(name=EVALUATE)
+    async def evaluate(call: EvaluateCall) -> EvaluateResult:
+        try:
+            values = await _evaluated(edge, call.unresolved, call.context)
+        except EvaluationError as error:
+            return EvaluateResult(error=str(error))
+        return EvaluateResult(values=values)
+
+    return evaluate
+
+
+async def _outcome(edge: _Edge, call: PluginCall) -> Outcome:
+    """Take one step, whatever happens: a bug of ours must not make the server repeat for ever."""
+    try:
+        return await _run_step(edge, call)
+    except ApplicationError:
+        raise
+    except Exception as error:  # noqa: BLE001  see the docstring
+        _log.exception("activities.step_crashed", **place_of(call))
+        return _refused(f"bug in stdops: {type(error).__name__}; the worker's log has more", call)
+
+
+async def _run_step(edge: _Edge, call: PluginCall) -> Outcome:
+    """Take one step; return its outcome, or raise what makes the server repeat it."""
+    plugin = edge.registry.plugin(call.plugin.code, call.plugin.version)
+    if plugin is None:
+        missing = edge.registry.missing_text(call.plugin.code, call.plugin.version)
+        return _refused(missing, call)
+    try:
+        with _beating(plugin.traits.heartbeat_s / _BEATS_A_TIMEOUT, _last_trail()) as pulse:
+            result, inputs = await _take(edge, plugin, call, pulse)
+    except asyncio.CancelledError:
+        _raise_if_stopping()
+        raise
+    if isinstance(result, TryAgain):
+        result = _again_or_failed(call, pulse.trail, result)
+    return _fitting(edge, call, _with_inputs(plugin, result, inputs))
+
+
+async def _take(
+    edge: _Edge, plugin: AnyPlugin, call: PluginCall, pulse: "_Pulse"
+) -> tuple[StepResult, dict[str, JsonValue] | None]:
+    """Render the inputs and take the step; return also the inputs, where some were rendered."""
+    try:
+        rendered = await _evaluated(edge, call.unresolved, call.context)
+    except EvaluationError as error:
+        text = f"inputs hydrate failed({error}), check node log for details"
+        return _refused(text, call, rendering=True), None
+    inputs = merged_inputs(call, rendered)
+    ports = Ports(edge.http, _now, pulse.report)
+    ready = call.model_copy(update={"inputs": inputs, **_resumed(pulse.trail)})
+    sent_before = call.step == "call" and pulse.trail.not_taken != activity.info().attempt - 1
+    result = await take_step(plugin, ready, ports, sent_before=sent_before)
+    return result, inputs if call.unresolved.values else None
+
+
+async def _evaluated(
+    edge: _Edge, unresolved: Unresolved, context: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """Render what the workflow could not; whatever goes wrong is an `EvaluationError`."""
+    if not unresolved.values:
+        return {}
+    try:
+        return await edge.sandbox.evaluate(unresolved, _lazy(edge, context))
+    except EvaluationError:
+        raise
+    except Exception as error:
+        # a bug of ours must fail the node, not make the server repeat the activity for ever
+        _log.exception("activities.evaluation_crashed")
+        raise EvaluationError(f"{type(error).__name__}: {error}") from error
+
+
+def merged_inputs(call: PluginCall, rendered: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return what the plugin gets: the loop counters win over rendered inputs, raw ones over all.
+
+    Source: bamboo-engine's service activity handler.
+    """
+    raw = {name: call.inputs[name] for name in call.raw if name in call.inputs}
+    counters: dict[str, JsonValue] = {"_loop": call.loop, "_inner_loop": call.inner_loop}
+    return {**call.inputs, **rendered, **counters, **raw}
+
+
+def _again_or_failed(call: PluginCall, trail: Trail, again: TryAgain) -> Failed:
+    """Raise what makes the server repeat the step, until it has been tried often enough."""
+    if again.kind == "still_running":
+        _leave(_looked(trail, again))
+        raise _repeat(again.what, "StillRunning", delay_s(again))
+    failures = trail.failures + 1
+    if failures >= most_failures(call):
+        return _refused(given_up(again, failures), call, again.outputs)
+    attempt, pause_s = activity.info().attempt, delay_s(again, failures)
+    _leave(trail.model_copy(update={"not_taken": attempt, "failures": failures}))
+    _log.warning("activities.step_deferred", **place_of(call), reason=again.what, after_s=pause_s)
+    kind = "NotTaken" if again.kind == "not_taken" else "NoAnswer"
+    raise _repeat(again.what, kind, pause_s)
+
+
+def _repeat(what: str, kind: str, after_s: float | None = None) -> ApplicationError:
+    """Return the error that makes the server repeat the activity.
+
+    Benign, because it is part of the work: the SDK would log each one with a traceback.
+    """
+    return ApplicationError(
+        what,
+        type=kind,
+        next_retry_delay=None if after_s is None else timedelta(seconds=after_s),
+        category=ApplicationErrorCategory.BENIGN,
+    )
+
+
+def _looked(trail: Trail, again: TryAgain) -> Trail:
+    return Trail(
+        looks=trail.looks + 1,
+        handle=again.handle,
+        outputs=dict(again.outputs),
+        progress=trail.progress,
+    )
+
+
+def _resumed(trail: Trail) -> dict[str, JsonValue]:
+    """Return the fields of the message that an earlier look has made newer."""
+    return {"handle": trail.handle, "outputs": trail.outputs} if trail.looks else {}
+
+
+def _refused(
+    error: str,
+    call: PluginCall | None = None,
+    outputs: Mapping[str, JsonValue] | None = None,
+    *,
+    rendering: bool = False,
+) -> Failed:
+    """Return a failure that the author's code had no part in, and log it."""
+    place = place_of(call) if call else {"plugin": activity.info().activity_type}
+    _log.warning("activities.step_failed", **place, error=error)
+    kept = call.outputs if call and outputs is None else outputs or {}
+    return Failed(error=error, outputs=dict(kept), rendering=rendering)
+
+
+def _with_inputs(
+    plugin: AnyPlugin, outcome: Outcome, inputs: Mapping[str, JsonValue] | None
+) -> Outcome:
+    """Add the rendered inputs; of a node that has ended well, secrets are needed no more."""
+    if inputs is None:
+        return outcome
+    secrets = plugin.traits.secrets if isinstance(outcome, Done) else ()
+    shown = {k: HIDDEN if k in secrets else v for k, v in inputs.items()}
+    return outcome.model_copy(update={"inputs": shown})
+
+
+def _fitting(edge: _Edge, call: PluginCall, outcome: Outcome) -> Outcome:
+    """Refuse what Temporal would refuse, with a reason instead of an endless retry."""
+    try:
+        size = len(outcome.model_dump_json())
+    except ValueError as error:  # half a character, as JSON escapes can hold
+        what = f"the outputs cannot be sent ({type(error).__name__}: not Unicode text)"
+    else:
+        if size <= edge.max_outcome_bytes:
+            return outcome
+        what = f"the outputs are too large ({size} bytes, at most {edge.max_outcome_bytes})"
+    fix = "the work outside may be done: let the plugin return less, then skip or retry"
+    return _refused(f"{what}; {fix}", call, {})
+
+
+def _lazy(edge: _Edge, context: Mapping[str, JsonValue]) -> LookUp:
+    async def look_up(code: str, value: JsonValue) -> JsonValue:
+        found = edge.registry.lazy(code)
+        if found is None:
+            raise EvaluationError(f"no plugin computes variables of type {code!r}")
+        lookup = Lookup(
+            value=value, context=context, http=edge.http, now=_now, place={"variable": code}
+        )
+        try:
+            return await found.look_up(lookup)
+        except PluginError as error:
+            raise EvaluationError(error.what) from error
+        except Exception as error:
+            fault = fault_of(error)
+            what = fault.what if fault else f"{type(error).__name__}: {error}"
+            raise EvaluationError(f"variable of type {code!r}: {what}") from error
+
+    return look_up
+
+
+def _last_trail() -> Trail:
+    """Return what the attempt before this one left; nothing on the first."""
+    details = activity.info().heartbeat_details
+    try:
+        return Trail.model_validate(details[0]) if details else Trail()
+    except ValidationError:
+        return Trail()  # left by another release: then nothing is sure, which is the safe side
+
+
+def _leave(trail: Trail) -> None:
+    activity.heartbeat(trail.model_dump(mode="json", exclude_defaults=True))
+
+
+class _Pulse:
+    """Heartbeats while a step runs, so that the server sees life and a cancel comes through."""
+
+    def __init__(self, interval_s: float, trail: Trail) -> None:
+        self.trail = trail
+        self._interval_s = interval_s
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(interval_s, self._beat)
+
+    def report(self, details: Mapping[str, JsonValue]) -> None:
+        """Show the author's progress at once."""
+        seen = self.trail.model_dump() | {"progress": dict(details)}
+        self.trail = Trail.model_validate(seen)
+        _leave(self.trail)
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._timer.cancel()
+
+    def _beat(self) -> None:
+        _leave(self.trail)
+        self._timer = self._loop.call_later(self._interval_s, self._beat)
+
+
+@contextmanager
+def _beating(interval_s: float, trail: Trail) -> Generator[_Pulse, None, None]:
+    pulse = _Pulse(interval_s, trail)
+    try:
+        yield pulse
+    finally:
+        pulse.stop()
+
+
+def _raise_if_stopping() -> None:
+    """A stopping worker hands its work back at once, instead of leaving it to a time limit."""
+    details = activity.cancellation_details()
+    if details and details.worker_shutdown and not details.cancel_requested:
+        raise _repeat("the worker stopped meanwhile", "WorkerStopped")
+
+
+def _version_of(args: Sequence[RawValue]) -> str:
+    try:
+        return activity.payload_converter().from_payload(args[0].payload, PluginCall).plugin.version
+    except (IndexError, ValueError, RuntimeError):  # called by hand, with something else
+        return "legacy"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,304 @@
+"""Runs recorded pipeline cases on a real Temporal server, through the product's own driver.
+
+The workflow under test is `RunFlow` with one addition: it plays the case's script on itself, and
+answers with the outcome. Components are activities; where a script acts while a component works,
+the activity holds until the workflow has acted.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities.contract import (
+    EVALUATE,
+    LOAD_PLAN,
+    Done,
+    EvaluateCall,
+    EvaluateResult,
+    Failed,
+    LoadedPlan,
+    LoadPlan,
+    Outcome,
+    OutcomeMessage,
+    PluginCall,
+    Polling,
+)
+from activities.expressions import EvaluationError, Sandbox
+from tests.conformance import adapter
+from tests.conformance.components import COMPONENTS, Components, settings_for
+from tests.conformance.offline import not_started
+from tests.conformance.script import Script, given_of
+from tests.conformance.trees import plan_of
+from workers.client import DATA_CONVERTER
+from workers.server import EmbeddedServer
+from workflows.machine.events import RunTask
+from workflows.machine.machine import Given
+from workflows.messages import RunInput
+from workflows.run_flow.handlers import Operated
+
+QUEUE = "conformance"
+POLL = timedelta(milliseconds=50)
+LONGEST_S = 60
+AT_ONCE = 8
+
+
+@workflow.defn(name="ObservedFlow")
+class ObservedFlow(Operated):
+    """A run that plays a recorded script on itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorder = self.observer = adapter.Recorder()
+        self.case: dict[str, Any] = {}
+        self.script: Script | None = None
+        self.counts: dict[str, dict[str, int]] = {"executed": {}, "scheduled": {}}
+
+    @workflow.run
+    async def run(self, case: dict[str, Any]) -> dict[str, Any]:
+        """Play a case; returns its outcome."""
+        self.case = case
+        playing = asyncio.create_task(self.play())
+        try:
+            await self.drive(RunInput(template=case["id"]))
+        except ApplicationError:
+            await playing
+            raise
+        await playing
+        return self.ready().outcome()
+
+    def start_of(self, given: RunInput, loaded: LoadedPlan) -> Given:
+        """Start as the case says."""
+        return given_of(self.case)
+
+    def take_early(self) -> None:
+        """Act before the first node, where the script does."""
+        machine = self.machine()
+        self.script = Script(self.case, machine.plan, machine, self.recorder, self.apply)
+        self.script.counts = self.counts
+        while self.script.is_due():
+            self.script.play_next()
+        self.script.started = True
+
+    async def play(self) -> None:
+        """Perform each step when it is due."""
+        await workflow.wait_condition(lambda: self.script is not None)
+        script = self.ready()
+        while script.steps:
+            await workflow.wait_condition(lambda: script.is_due() or self.held)
+            self.held = False
+            script.play_next()
+
+    held = False
+
+    def ready(self) -> Script:
+        """Return the script, once the plan is loaded."""
+        if self.script is None:
+            raise ApplicationError("the plan is not loaded", non_retryable=True)
+        return self.script
+
+    @workflow.update
+    async def reached(self, kind: str, node: str, count: int) -> bool:
+        """Take note of a component's call; act on it where the script does, then answer."""
+        self.counts["executed" if kind == "executing" else "scheduled"][node] = count
+        script = self.ready()
+        when = (script.steps[0].get("when") or {}) if script.steps else {}
+        if when.get(kind) == node and when.get("nth", 1) == count:
+            left = len(script.steps)
+            self.held = True
+            await workflow.wait_condition(lambda: len(script.steps) < left)
+        return True
+
+    @workflow.update
+    async def settled(self) -> dict[str, Any]:
+        """Wait until nothing can happen any more; returns the outcome."""
+        await workflow.wait_condition(
+            lambda: self.script is not None
+            and not self.script.steps
+            and self._executing == 0
+            and (self.script.is_idle() or self._finish is not None)
+        )
+        return self.ready().outcome()
+
+
+@dataclass
+class Cases:
+    """The cases under way in this process, with what their components keep."""
+
+    sandbox: Sandbox
+    client: Client
+    by_id: dict[str, dict[str, Any]] = field(default_factory=dict)
+    components: dict[str, Components] = field(default_factory=dict)
+
+    def activities(self) -> Iterator[Callable[..., Any]]:
+        """Return the activities: `load_plan`, `evaluate`, and one for each component."""
+        yield self.load_plan
+        yield self.evaluate
+        for code in COMPONENTS:
+            yield activity.defn(name=code)(self._component())
+
+    @activity.defn(name=LOAD_PLAN)
+    async def load_plan(self, request: LoadPlan) -> LoadedPlan:
+        """Return the plan of a case."""
+        case = self.by_id[request.template]
+        plan = plan_of(case["tree"])
+        settings = settings_for(plan, case.get("config") or {})
+        return LoadedPlan(plan=plan, digest=plan.digest, settings=settings)
+
+    @activity.defn(name=EVALUATE)
+    async def evaluate(self, call: EvaluateCall) -> EvaluateResult:
+        """Evaluate values with the case's lazy variables."""
+        try:
+            lazy = self.components[call.run].lazy
+            return EvaluateResult(values=await self.sandbox.evaluate(call.unresolved, lazy))
+        except EvaluationError as error:
+            return EvaluateResult(error=str(error))
+
+    def _component(self) -> Callable[[PluginCall], Any]:
+        async def component(call: PluginCall) -> OutcomeMessage:
+            outcome = await self.perform(call)
+            if call.step == "poll" and isinstance(outcome, Polling):
+                raise ApplicationError(
+                    "still running",
+                    outcome.model_dump(mode="json"),
+                    type="StillRunning",
+                    next_retry_delay=POLL,
+                    category=ApplicationErrorCategory.BENIGN,
+                )
+            return OutcomeMessage(outcome=outcome)
+
+        return component
+
+    async def perform(self, call: PluginCall) -> Outcome:
+        """Do a component's step, then hold until the script has acted on it."""
+        components = self.components[call.run]
+        node = call.node.rpartition("/")[2]
+        outputs = call.outputs
+        if call.step == "poll" and (earlier := activity.info().heartbeat_details):
+            outputs = earlier[0]
+        inputs = dict(call.inputs)
+        if call.step == "call" and call.unresolved.values:
+            try:
+                rendered = await self.sandbox.evaluate(call.unresolved, components.lazy)
+            except EvaluationError as error:
+                text = f"inputs hydrate failed({error}), check node log for details"
+                return Failed(error=text, rendering=True)
+            inputs = {**rendered, "_loop": call.loop, "_inner_loop": call.inner_loop, **inputs}
+        outcome = components.perform(node, as_command(call, outputs), inputs)
+        if call.step == "stop":
+            return Done()
+        await self.tell(call, node, components)
+        if isinstance(outcome, Polling):
+            activity.heartbeat({**outputs, **outcome.outputs})
+        return outcome
+
+    async def tell(self, call: PluginCall, node: str, components: Components) -> None:
+        """Tell the run of a call, if its script watches for calls."""
+        names = {name for step in self.by_id[call.run]["script"] for name in step.get("when") or {}}
+        if not names & {"executing", "scheduling", "executed", "scheduled"}:
+            return
+        kind = "executing" if call.step == "call" else "scheduling"
+        counts = components.executed if kind == "executing" else components.scheduled
+        handle = self.client.get_workflow_handle(call.run)
+        await handle.execute_update(ObservedFlow.reached, args=[kind, node, counts[node]])
+
+
+def as_command(call: PluginCall, outputs: Mapping[str, Any]) -> RunTask:
+    """Return a plugin's call as the command that it was made from."""
+    from activities.contract import PluginTraits, Unresolved
+
+    return RunTask(
+        path=call.node,
+        entry=call.entry,
+        name=call.name,
+        plugin=call.plugin,
+        traits=PluginTraits(plugin=call.plugin),
+        step=call.step,
+        inputs=call.inputs,
+        unresolved=Unresolved(),
+        raw=call.raw,
+        loop=call.loop,
+        inner_loop=call.inner_loop,
+        executor="",
+        handle=call.handle,
+        outputs=outputs,
+        data=call.data,
+    )
+
+
+async def run_cases(
+    cases: Sequence[dict[str, Any]],
+) -> AsyncIterator[tuple[dict[str, Any], Mapping[str, Any]]]:
+    """Run cases on an embedded server; yields each with its outcome, in their order."""
+    async with EmbeddedServer() as server, Sandbox() as sandbox:
+        client = await Client.connect(server.address, data_converter=DATA_CONVERTER)
+        async for pair in play_on(client, sandbox, cases):
+            yield pair
+
+
+async def play_on(
+    client: Client, sandbox: Sandbox, cases: Sequence[dict[str, Any]]
+) -> AsyncIterator[tuple[dict[str, Any], Mapping[str, Any]]]:
+    """Run cases on a server that is there already."""
+    kept = Cases(sandbox, client)
+    worker = Worker(
+        client,
+        task_queue=QUEUE,
+        workflows=[ObservedFlow],
+        activities=list(kept.activities()),
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_heartbeat_throttle_interval=timedelta(milliseconds=10),
+    )
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(case: dict[str, Any]) -> Mapping[str, Any]:
+        async with gate:
+            return not_started(case) or await play(client, kept, case)
+
+    async with worker:
+        tasks = [asyncio.create_task(one(case)) for case in cases]
+        for case, task in zip(cases, tasks, strict=True):
+            yield case, await task
+
+
+async def play(client: Client, kept: Cases, case: dict[str, Any]) -> Mapping[str, Any]:
+    """Play one case to where it stands or ends."""
+    kept.by_id[case["id"]] = case
+    kept.components[case["id"]] = Components(case.get("root_data") or {})
+    handle = await client.start_workflow(
+        "ObservedFlow", case, id=case["id"], task_queue=QUEUE, result_type=dict
+    )
+    update = asyncio.create_task(handle.execute_update(ObservedFlow.settled))
+    result = asyncio.create_task(handle.result())
+    waiting = (update, result)
+    done, _ = await asyncio.wait(waiting, timeout=LONGEST_S, return_when=asyncio.FIRST_COMPLETED)
+    outcome: Mapping[str, Any]
+    if result in done or (update in done and update.exception() is not None):
+        outcome = await asyncio.wait_for(result, LONGEST_S)
+    elif update in done:
+        outcome = update.result()
+    else:
+        outcome = {"run": {"ok": True}, "pipeline_state": "no outcome in time", "ops": []}
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await terminate(handle)
+    return outcome
+
+
+async def terminate(handle: Any) -> None:
+    """End a run that waits for an operator; one that has ended stays as it is."""
+    from temporalio.service import RPCError
+
+    try:
+        await handle.terminate("the case is over")
+    except RPCError:
+        return
+
+

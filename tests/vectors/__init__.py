@@ -1,0 +1,1 @@
+"""Runs recorded vectors of the real system against the product: `python -m tests.vectors PATH`."""

@@ -1,0 +1,16 @@
+"""The tasks of a tree whose plugin is known, with its facts."""
+
+from collections.abc import Iterator
+
+from translator.rules.context import Context, PluginFacts
+from translator.template import SourceTask
+
+
+def plugin_calls(context: Context) -> Iterator[tuple[SourceTask, PluginFacts]]:
+    """Yield each task with the facts of its plugin; nothing without a catalog."""
+    if context.catalog is None:
+        return
+    for task in context.tree.tasks.values():
+        facts = context.catalog.plugin(task.code, task.version)
+        if facts is not None:
+            yield task, facts

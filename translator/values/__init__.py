@@ -1,0 +1,75 @@
+"""Values: what stands in a template where a value is expected, and how it is resolved.
+
+Pure, and shared by all packages: text to Value, the variables that it reads, and resolving
+everything but an Expression, which needs the sandbox; conditions likewise.
+"""
+
+from translator.values.classify import (
+    MAX_DEPTH,
+    SYSTEM,
+    classify,
+    classify_text,
+    leaves,
+    needs_sandbox,
+    reads,
+    source,
+)
+from translator.values.conditions import (
+    MAX_NESTING,
+    RuleSyntaxError,
+    operands,
+    parse_condition,
+)
+from translator.values.fragments import FRAGMENT, insides, references
+from translator.values.resolving import (
+    OBJECT_TEXT,
+    NeedsSandbox,
+    ReferenceCycle,
+    as_text,
+    closure,
+    is_pure,
+    resolve,
+    resolve_all,
+)
+from translator.values.safety import (
+    BUILTINS,
+    MODULES,
+    Checked,
+    check,
+    expression_problem,
+)
+from translator.values.truth import RuleError, holds, test_text
+
+__all__ = [
+    "BUILTINS",
+    "FRAGMENT",
+    "MAX_DEPTH",
+    "MAX_NESTING",
+    "MODULES",
+    "OBJECT_TEXT",
+    "SYSTEM",
+    "Checked",
+    "NeedsSandbox",
+    "ReferenceCycle",
+    "RuleError",
+    "RuleSyntaxError",
+    "as_text",
+    "check",
+    "classify",
+    "classify_text",
+    "closure",
+    "expression_problem",
+    "holds",
+    "insides",
+    "is_pure",
+    "leaves",
+    "needs_sandbox",
+    "operands",
+    "parse_condition",
+    "reads",
+    "references",
+    "resolve",
+    "resolve_all",
+    "source",
+    "test_text",
+]

@@ -1,0 +1,224 @@
+"""Shows a run while it goes on: redrawn in place on a terminal, a line for each change elsewhere."""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import typer
+
+from stdops import StdopsError
+from workers.cli.output import Code, console, short
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from workers.client import Runs
+
+PAUSE_S: Final = 0.5
+SIGNS: Final[Mapping[str, tuple[str, str]]] = {
+    "Running": ("▶", "blue"),
+    "Waiting": ("⏳", "magenta"),
+    "Paused": ("⏸", "yellow"),
+    "Failed": ("✗", "red"),
+    "Finished": ("✓", "green"),
+    "Revoked": ("⊘", "dim"),
+}
+_BY_SIGN: Final = {
+    "✗": "red",
+    "⏳": "magenta",
+    "⏸": "yellow",
+    "▶": "blue",
+    "⊘": "dim",
+    "✓": "green",
+    "↷": "dim",
+    "○": "dim",
+}
+_SHOWN_NODES: Final = 4
+
+Status = Mapping[str, Any]
+
+
+class Screen(Protocol):
+    """Where a run is shown."""
+
+    def show(self, status: Status, drawing: str) -> None:
+        """Show where the run stands now."""
+        ...
+
+
+async def follow(runs: "Runs", run: str, *, drawn: bool | None = None) -> Code:
+    """Show a run until it ends or stands with failed nodes, and return how.
+
+    `drawn` None draws where output is a terminal. A result is printed below the last picture.
+
+    Raises:
+        StdopsError: the run failed, or cannot be read.
+    """
+    in_place = sys.stdout.isatty() if drawn is None else drawn
+    result = asyncio.ensure_future(runs.result(run))
+    try:
+        with _screen(in_place=in_place) as screen:
+            while not result.done():
+                status = await _show(runs, run, screen, in_place=in_place)
+                if stands(status):
+                    break
+                await asyncio.wait({result}, timeout=PAUSE_S)
+            else:
+                await _show(runs, run, screen, in_place=in_place)
+    finally:
+        if not result.done():
+            result.cancel()
+    if result.cancelled() or not result.done():
+        return Code.STANDING
+    return tell_result(result.result())
+
+
+async def moved(runs: "Runs", run: str) -> None:
+    """Wait until a run that stands goes on, or has ended."""
+    while True:
+        status = await runs.query(run, "status")
+        if not stands(status):
+            return
+        await asyncio.sleep(PAUSE_S)
+
+
+def stands(status: Status) -> bool:
+    """Say whether only a person can move a run: nodes have failed and nothing else goes on."""
+    waiting = _nodes(status, "waiting")
+    by_itself = _nodes(status, "running") or [node for node in waiting if node.get("deadline")]
+    return bool(_nodes(status, "failed")) and not by_itself
+
+
+def tell_result(result: Mapping[str, Any]) -> Code:
+    """Print how a run ended."""
+    state = str(result.get("state", "")).capitalize()
+    sign, colour = SIGNS.get(state, ("•", "white"))
+    typer.secho(f"{sign} {state.lower()}", fg=None if colour == "dim" else colour, bold=True)
+    for word in ("skipped", "ignored"):
+        if result.get(word):
+            typer.echo(f"  {word}: {', '.join(result[word])}")
+    for key, value in cast("dict[str, Any]", result.get("outputs") or {}).items():
+        typer.echo(f"  {key} = {short(value)}")
+    return Code.OK if state == "Finished" else Code.ERRORS
+
+
+def headline(status: Status) -> str:
+    """Return a run's state, its progress and its nodes under way in one line."""
+    state = str(status.get("state", ""))
+    counts = cast("dict[str, int]", status.get("counts") or {})
+    done = counts.get("done", 0) + counts.get("skipped", 0)
+    words = [f"{SIGNS.get(state, ('•', ''))[0]} {state}"]
+    if counts:
+        words.append(f"{done}/{sum(counts.values())}")
+    for group in ("failed", "waiting", "running"):
+        names = [str(node.get("name") or node.get("path")) for node in _nodes(status, group)]
+        if names:
+            more = f" and {len(names) - _SHOWN_NODES} more" if len(names) > _SHOWN_NODES else ""
+            words.append(f"{group}: {', '.join(names[:_SHOWN_NODES])}{more}")
+    return "  ".join(words)
+
+
+def failures(status: Status) -> list[str]:
+    """Return a line for each failed node: what, where, why."""
+    return [
+        f"✗ {node.get('name')} ({node.get('path')}): {short(node.get('reason', ''), 200)}"
+        for node in _nodes(status, "failed")
+    ]
+
+
+def next_steps(run: str, status: Status, prefix: str = "") -> list[str]:
+    """Return the commands that would move a run that stands."""
+    steps: list[str] = []
+    for node in _nodes(status, "failed")[:2]:
+        verbs = [verb for verb in node.get("verbs", ()) if verb in ("retry", "skip")]
+        steps += [f"{prefix}stdops {verb} {run} {node['path']}" for verb in verbs]
+    return [*steps, f"{prefix}stdops revoke {run}"]
+
+
+def drawing_of(text: str) -> "RenderableType":
+    """Return a drawing with its lines coloured by their signs."""
+    from rich.text import Text
+
+    lines: list[Text] = []
+    for line in text.splitlines():
+        sign = next((char for char in line if char in _BY_SIGN), "")
+        lines.append(Text(line, style=_BY_SIGN.get(sign, ""), no_wrap=True, overflow="ellipsis"))
+    return Text("\n").join(lines)
+
+
+# --- screens ----------------------------------------------------------------------------------
+
+
+async def _show(runs: "Runs", run: str, screen: Screen, *, in_place: bool) -> Status:
+    """Read the run and show it; a run that has just ended may have no worker left to ask."""
+    try:
+        status: Status = await runs.query(run, "status")
+        drawing = str(await runs.query(run, "diagram")) if in_place else ""
+    except StdopsError as error:
+        if error.code != "SOP505":
+            raise
+        return {"state": "Running", "reason": "no worker answers"}
+    screen.show(status, drawing)
+    return status
+
+
+def _screen(*, in_place: bool) -> AbstractContextManager[Screen]:
+    return _Picture() if in_place else nullcontext(_Lines())
+
+
+class _Lines:
+    """Prints a line with the time whenever something has changed."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def show(self, status: Status, drawing: str) -> None:  # noqa: ARG002  see `Screen`
+        line = headline(status)
+        if line != self._last:
+            self._last = line
+            typer.echo(f"{datetime.now().astimezone():%H:%M:%S}  {line}")
+
+
+class _Picture:
+    """Redraws the flow in place; the last picture stays."""
+
+    def __enter__(self) -> Screen:
+        from rich.live import Live
+
+        self._live = Live(
+            console=console(), auto_refresh=False, transient=False, vertical_overflow="crop"
+        )
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, status: Status, drawing: str) -> None:
+        """Draw the flow below its headline."""
+        from rich.console import Group
+        from rich.text import Text
+
+        colour = SIGNS.get(str(status.get("state")), ("", "white"))[1]
+        head = Text(headline(status), style=f"bold {colour}", no_wrap=True, overflow="ellipsis")
+        room = max(shutil.get_terminal_size().lines - 4, 8)
+        lines = drawing.splitlines()
+        cut = _window(lines, room)
+        self._live.update(Group(head, drawing_of("\n".join(cut))), refresh=True)
+
+
+def _window(lines: Sequence[str], room: int) -> Sequence[str]:
+    """Return the part of a drawing that fits and has what is going on in it."""
+    if len(lines) <= room:
+        return lines
+    hot = next((n for n, line in enumerate(lines) if any(s in line for s in "✗⏳⏸▶")), 0)
+    first = min(max(0, hot - room // 3), len(lines) - room)
+    return lines[first : first + room]
+
+
+def _nodes(status: Status, group: str) -> list[dict[str, Any]]:
+    return [dict(node) for node in status.get(group) or ()]

@@ -1,0 +1,248 @@
+"""Commands around runs: import, dev, worker, demo."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import JsonValue
+
+from stdops import TranslationError
+from workers.cli.app import app
+from workers.cli.options import JsonFlag, Operator, epilog
+from workers.cli.output import (
+    Code,
+    coloured,
+    end,
+    plain,
+    print_json,
+    remark,
+    show_table,
+    table,
+)
+
+if TYPE_CHECKING:
+    from activities.registry import Registry
+    from workers.cli.templates import Checked, Source
+    from workers.settings import Settings
+    from workers.store import Saved, Store
+
+Port = Annotated[int | None, typer.Option(help="The server's port; 0 takes a free one.")]
+UiPort = Annotated[int | None, typer.Option(help="The Web UI's port; 0 takes a free one.")]
+
+
+# --- import -----------------------------------------------------------------------------------
+
+
+@app.command(
+    "import",
+    epilog=epilog(
+        "stdops import release.json",
+        "stdops import exports/*.dat --dry-run",
+        codes=[Code.ERRORS, Code.REFUSED],
+    ),
+)
+def import_files(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Exports; - for stdin.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,  # noqa: FBT002
+    operator: Operator = "",
+    as_json: JsonFlag = False,  # noqa: FBT002
+) -> None:
+    """Bring templates into the store; with an error in any file, none is imported."""
+    from workers.cli.templates import read_source
+    from workers.settings import load_settings
+    from workers.store import Store
+
+    settings = load_settings(operator=operator or None)
+    sources = [read_source(name) for name in files]
+    with Store.open(settings.store_url) as store:
+        checked = _check_all(sources, store)
+        _tell_findings(checked)
+        if any(one.has_errors or not one.plans for one in checked):
+            raise typer.Exit(Code.ERRORS)
+        if dry_run:
+            _tell_plans(checked, as_json=as_json)
+        else:
+            _tell_saved(_save_all(sources, store, settings.operator), as_json=as_json)
+
+
+class _Siblings:
+    """Looks children up in the files of the same command, then in the store."""
+
+    def __init__(self, sources: "Sequence[Source]", store: "Store") -> None:
+        from translator.formats import read
+
+        documents = [d for s in sources for d in read(s.data, s.file).documents]
+        self._trees = {d.id: d.tree for d in documents if d.id}
+        self._store = store
+
+    def find(self, template_id: str, version: str | None) -> Mapping[str, JsonValue] | None:
+        """Return the web tree of a template, or None."""
+        return self._trees.get(template_id) or self._store.find(template_id, version)
+
+
+def _check_all(sources: "Sequence[Source]", store: "Store") -> "list[Checked]":
+    from activities.registry import discover
+    from workers.catalog import RegistryCatalog
+    from workers.cli.templates import examine
+
+    catalog = RegistryCatalog(discover())
+    library = _Siblings(sources, store)
+    return [examine(source, catalog=catalog, library=library) for source in sources]
+
+
+def _save_all(sources: "Sequence[Source]", store: "Store", operator: str) -> "list[Saved]":
+    """Save checked files; a file whose child is in a later one comes after it."""
+    from workers.importing import load
+
+    saved: list[Saved] = []
+    pending = list(sources)
+    while pending:
+        waiting: list[Source] = []
+        for source in pending:
+            imported = load(source.data, source.file, store, operator=operator)
+            saved += imported.templates
+            if not imported.templates:
+                waiting.append(source)
+                problems = imported.diagnostics
+        if len(waiting) == len(pending):
+            raise TranslationError(problems)  # pyright: ignore[reportPossiblyUnbound]  waiting is not empty
+        pending = waiting
+    return saved
+
+
+def _tell_findings(checked: "Sequence[Checked]") -> None:
+    from translator.report import as_text
+
+    found = [finding for one in checked for finding in one.diagnostics]
+    if found:
+        typer.echo(coloured(as_text(found)), err=True)
+
+
+def _tell_saved(saved: "Sequence[Saved]", *, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(one) for one in saved])
+        return
+    made = table("", "TEMPLATE", "VERSION", "PLAN", narrow=("", "VERSION", "PLAN"))
+    for one in saved:
+        word = "" if one.created else "unchanged"
+        cells = plain(["✓", one.key, f"{one.version} {word}".strip(), one.plan_digest[:12]])
+        cells[0].stylize("green")
+        made.add_row(*cells)
+    show_table(made)
+    remark(f"\nnext: stdops run {saved[-1].key}")
+
+
+def _tell_plans(checked: "Sequence[Checked]", *, as_json: bool) -> None:
+    plans = [plan for one in checked for plan in one.plans]
+    if as_json:
+        print_json([{"key": plan.template_key, "plan_digest": plan.digest} for plan in plans])
+        return
+    made = table("TEMPLATE", "PLAN", narrow=("PLAN",))
+    for plan in plans:
+        made.add_row(*plain([plan.template_key, plan.digest[:12]]))
+    show_table(made)
+    remark("\nnothing was imported (--dry-run)")
+
+
+# --- worker and dev ---------------------------------------------------------------------------
+
+
+@app.command(
+    epilog=epilog(
+        "stdops worker",
+        "TEMPORAL_ADDRESS=temporal:7233 stdops worker",
+        codes=[Code.REFUSED, Code.UNREACHABLE],
+    )
+)
+def worker() -> None:
+    """Run a worker until Ctrl-C: it carries out runs and their plugins."""
+    from activities.registry import discover
+    from workers.logs import configure_logs
+    from workers.settings import load_settings
+    from workers.store import Store
+
+    settings = load_settings()
+    configure_logs(settings.log_level, as_json=settings.log_json)
+    registry = discover()
+    _tell_plugins(registry)
+    with Store.open(settings.store_url) as store:
+        asyncio.run(_worker(settings, store, registry))
+
+
+async def _worker(settings: "Settings", store: "Store", registry: "Registry") -> None:
+    from workers.client import connect
+    from workers.worker import serve, stop_on_signals
+
+    stop = asyncio.Event()
+    client = await connect(settings)
+    async with stop_on_signals(stop):
+        await serve(client, settings, store, registry, stop=stop)
+
+
+@app.command(
+    epilog=epilog("stdops dev", "stdops dev --port 0 --ui-port 0", codes=[Code.UNREACHABLE])
+)
+def dev(port: Port = None, ui_port: UiPort = None) -> None:
+    """Run a Temporal server with its Web UI and a worker, all here, until Ctrl-C."""
+    from activities.registry import discover
+    from workers.logs import configure_logs
+    from workers.settings import load_settings
+    from workers.store import Store
+
+    settings = load_settings(server_port=port, ui_port=ui_port)
+    configure_logs(settings.log_level, as_json=settings.log_json)
+    registry = discover()
+    _tell_plugins(registry)
+    with Store.open(settings.store_url) as store:
+        asyncio.run(_dev(settings, store, registry))
+
+
+async def _dev(settings: "Settings", store: "Store", registry: "Registry") -> None:
+    from workers.cli.wiring import SERVER_LOG
+    from workers.client import connect
+    from workers.server import EmbeddedServer
+    from workers.worker import serve, stop_on_signals
+
+    stop = asyncio.Event()
+    server = EmbeddedServer(
+        db_file=settings.server_file,
+        port=settings.server_port,
+        ui_port=settings.ui_port,
+        log_file=settings.data_dir / SERVER_LOG,
+    )
+    async with stop_on_signals(stop), server:
+        shown = settings.model_copy(update={"ui_url": server.ui_url})
+        client = await connect(shown, address=server.address, namespace=server.namespace)
+        typer.echo(f"{typer.style('✓', fg='green')} server  TEMPORAL_ADDRESS={server.address}")
+        typer.echo(f"  page    {server.ui_url}")
+        typer.echo(f"  data    {settings.data_dir}")
+        typer.echo("  next    stdops run FILE --wait  (Ctrl-C here ends server and worker)")
+        await serve(client, shown, store, registry, stop=stop)
+
+
+def _tell_plugins(registry: "Registry") -> None:
+    for found in registry.diagnostics:
+        typer.echo(coloured(str(found)), err=True)
+
+
+# --- demo -------------------------------------------------------------------------------------
+
+
+@app.command(
+    epilog=epilog(
+        "stdops demo",
+        "stdops demo --once",
+        codes=[Code.ERRORS, Code.UNREACHABLE, Code.INTERRUPTED],
+    )
+)
+def demo(
+    once: Annotated[  # noqa: FBT002
+        bool, typer.Option("--once", help="Mend the failure too, and end with the run.")
+    ] = False,
+) -> None:
+    """Show it all: a release that fails on purpose, and how a person mends it."""
+    from workers.demo import show
+
+    end(asyncio.run(show(once=once)))

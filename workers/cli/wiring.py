@@ -1,0 +1,232 @@
+"""How commands reach the rest: settings, store, plugins, a server, and all of it in one process."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pydantic import JsonValue
+
+from stdops import StdopsError
+from translator.plan import Plan
+from workers.cli.templates import Source, choose, examine, find_source
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from activities.registry import Registry
+    from workers.client import Runs
+    from workers.server import EmbeddedServer
+    from workers.settings import Settings
+    from workers.store import Store
+
+SERVER_LOG: Final = "temporal.log"
+WORKER_LOG: Final = "worker.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a run is started with: the plan, its stored version, the digest where nodes are left out."""
+
+    plan: Plan
+    version: int
+    digest: str | None
+
+
+def is_interactive() -> bool:
+    """Say whether a person sits at a terminal."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def find_registry() -> "Registry":
+    """Return the plugins that are installed."""
+    from activities.registry import discover
+
+    return discover()
+
+
+# --- what to run ------------------------------------------------------------------------------
+
+
+def prepare(  # noqa: PLR0913  what a start is made of
+    name: str,
+    template: str,
+    store: "Store",
+    registry: "Registry",
+    *,
+    exclude: Collection[str] = (),
+    operator: str = "",
+) -> Prepared:
+    """Find what `name` means, import it if it is a file, and check that it can run.
+
+    Raises:
+        StdopsError: there is no such template, it has errors, or plugins are missing (SOP401).
+    """
+    from workers.catalog import RegistryCatalog
+    from workers.importing import load
+
+    source = find_source(name, template, store=store)
+    catalog = RegistryCatalog(registry)
+    plan = choose(examine(source, catalog=catalog, library=store), source.template)
+    is_stored = source.file == name and not _is_file(source)
+    if not is_stored:
+        load(source.data, source.file, store, catalog, operator=operator)
+    key = name if is_stored else plan.template_key
+    whole = store.plan_of(key)
+    chosen = _without(source, whole, store, exclude) if exclude else whole
+    require_plugins(chosen, registry)
+    digest = store.save_plan(chosen) if exclude else None
+    return Prepared(chosen, store.template(key).version, digest)
+
+
+def require_plugins(plan: Plan, registry: "Registry") -> None:
+    """Refuse a plan whose plugins are not all installed here; every missing one is told.
+
+    Raises:
+        StdopsError: some are missing (SOP401).
+    """
+    from workers.plans import first_uses, lazy_variables
+
+    traits = registry.traits()
+    missing = [
+        registry.missing_text(task.plugin.code, task.plugin.version)
+        for task in first_uses(plan)
+        if f"{task.plugin.code}/{task.plugin.version}" not in traits
+    ]
+    missing += [
+        f"unknown variable type {variable.code!r} of {variable.key!r}"
+        for variable in lazy_variables(plan.flow)
+        if registry.lazy(variable.code) is None
+    ]
+    if missing:
+        raise StdopsError(
+            "SOP401",
+            "; ".join(missing),
+            where=f"template {plan.template_key}",
+            fix="nothing was started",
+        )
+
+
+def check_inputs(plan: Plan, given: Mapping[str, JsonValue]) -> None:
+    """Refuse values that are not the plan's; every problem is told.
+
+    Raises:
+        StdopsError: some are wrong (SOP220).
+    """
+    from workflows.inputs import read_inputs
+
+    problems = read_inputs(plan.flow, given).problems
+    if problems:
+        what = "; ".join(problems)
+        where = f"template {plan.template_key}"
+        raise StdopsError("SOP220", what, where=where, fix="correct --set or --inputs")
+
+
+def _is_file(source: Source) -> bool:
+    return source.file == "<stdin>" or Path(source.file).exists()
+
+
+def _without(source: Source, whole: Plan, store: "Store", exclude: Collection[str]) -> Plan:
+    """Return the plan with optional nodes left out; they may be named as in a verb."""
+    ids = [_node_id(whole, name) for name in exclude]
+    return choose(examine(source, library=store, exclude=ids), source.template)
+
+
+def _node_id(plan: Plan, name: str) -> str:
+    from workflows.machine.addressing import Unclear, find_node
+    from workflows.machine.program import lay_out
+
+    found = find_node(lay_out(plan), name)
+    if isinstance(found, Unclear):
+        fix = "name an optional node by its id or name"
+        raise StdopsError("SOP024", found.text, where="--exclude", fix=fix)
+    return found.rpartition("/")[2]
+
+
+# --- the server -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connected client, and what reads and operates runs with it."""
+
+    client: "Client"
+    runs: "Runs"
+    settings: "Settings"
+
+
+async def connected(settings: "Settings") -> Connection:
+    """Connect to the server that the environment names.
+
+    Raises:
+        StdopsError: no server answers (SOP503).
+    """
+    from workers.client import Runs, connect
+
+    client = await connect(settings)
+    return Connection(client, Runs(client, settings), settings)
+
+
+async def has_worker(connection: Connection) -> bool:
+    """Say whether a worker polls the queue of runs."""
+    from temporalio.api.enums.v1 import TaskQueueType
+    from temporalio.api.taskqueue.v1 import TaskQueue
+    from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+
+    answer = await connection.client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=connection.client.namespace,
+            task_queue=TaskQueue(name=connection.settings.task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )
+    return bool(answer.pollers)
+
+
+@asynccontextmanager
+async def everything(
+    settings: "Settings", server: "EmbeddedServer", store: "Store", registry: "Registry"
+) -> AsyncGenerator[Connection]:
+    """Run an embedded server and a worker in this process for as long as the context lasts.
+
+    Raises:
+        StdopsError: the server cannot be started (SOP502).
+    """
+    from workers.client import Runs, connect
+    from workers.worker import serve
+
+    async with server:
+        shown = settings.model_copy(update={"ui_url": server.ui_url or settings.ui_url})
+        client = await connect(shown, address=server.address, namespace=server.namespace)
+        stop = asyncio.Event()
+        worker = asyncio.create_task(serve(client, shown, store, registry, stop=stop))
+        _end_with(worker)
+        try:
+            yield Connection(client, Runs(client, shown), shown)
+        finally:
+            stop.set()
+            await worker
+
+
+def _end_with(worker: "asyncio.Task[None]") -> None:
+    """Let a worker that fails end what is done with it, instead of leaving it waiting."""
+    main = asyncio.current_task()
+
+    def ended(done: "asyncio.Task[None]") -> None:
+        if main is not None and not done.cancelled() and done.exception() is not None:
+            main.cancel()
+
+    worker.add_done_callback(ended)
+
+
+def logs_to_file(settings: "Settings", file: Path) -> None:
+    """Send the worker's log to a file: the terminal shows the run."""
+    from workers.logs import configure_logs
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # open for the life of the process, as standard error would be
+    stream = file.open("a", encoding="utf-8")
+    configure_logs(settings.log_level, as_json=settings.log_json, stream=stream)

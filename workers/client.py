@@ -1,0 +1,439 @@
+"""The way in for the command line and for tests: connect, start a run, send a verb, read a view."""
+
+import difflib
+import secrets
+import zlib
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import JsonValue
+from temporalio.api.common.v1 import Payload
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import SearchAttributeKey, WorkflowIDReusePolicy
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultPayloadConverter,
+    EncodingPayloadConverter,
+    JSONPlainPayloadConverter,
+)
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.exceptions import (
+    ApplicationError,
+    CancelledError,
+    TerminatedError,
+    WorkflowAlreadyStartedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from stdops import OperationRefused, StdopsError
+from workers.server import run_url
+from workers.settings import Settings
+
+WORKFLOW_TYPE: Final = "RunFlow"
+
+_ADDRESS: Final = "localhost:7233"
+_COMPRESS_FROM: Final = 128 * 1024
+_LARGEST: Final = 64 * 1024 * 1024
+_ZLIB: Final = "json/zlib"
+_CANDIDATES: Final = 200
+_NO_SERVER: Final = "start one with `stdops dev` or set TEMPORAL_ADDRESS"
+_TEMPLATE = SearchAttributeKey.for_keyword("StdopsTemplate")
+_STATE = SearchAttributeKey.for_keyword("StdopsState")
+_FAILED = SearchAttributeKey.for_int("StdopsFailedNodes")
+_OPERATOR = SearchAttributeKey.for_keyword("StdopsOperator")
+
+
+# --- payloads ---------------------------------------------------------------------------------
+
+
+class _Json(PydanticJSONPlainPayloadConverter):
+    """JSON, compressed from 128 KiB on: a large plan or state stays under the server's limit."""
+
+    def to_payload(self, value: Any) -> Payload | None:
+        payload = super().to_payload(value)
+        if payload is None or len(payload.data) < _COMPRESS_FROM:
+            return payload
+        return Payload(metadata={"encoding": _ZLIB.encode()}, data=zlib.compress(payload.data, 1))
+
+
+class _CompressedJson(EncodingPayloadConverter):
+    """Reads what `_Json` compressed."""
+
+    def __init__(self, plain: _Json) -> None:
+        self._plain = plain
+
+    @property
+    def encoding(self) -> str:
+        return _ZLIB
+
+    def to_payload(self, value: Any) -> Payload | None:  # noqa: ARG002  `_Json` writes for both
+        return None
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
+        reader = zlib.decompressobj()
+        data = reader.decompress(payload.data, _LARGEST)
+        if reader.unconsumed_tail:
+            raise ValueError(f"payload is larger than {_LARGEST} bytes")
+        return self._plain.from_payload(Payload(data=data), type_hint)
+
+
+class PayloadConverter(CompositePayloadConverter):
+    """The SDK's converters with pydantic's JSON, large values compressed."""
+
+    def __init__(self) -> None:
+        json = _Json()
+        usual = DefaultPayloadConverter.default_encoding_payload_converters
+        chosen = [json if isinstance(c, JSONPlainPayloadConverter) else c for c in usual]
+        super().__init__(*chosen, _CompressedJson(json))
+
+
+DATA_CONVERTER: Final = DataConverter(payload_converter_class=PayloadConverter)
+
+
+# --- connecting -------------------------------------------------------------------------------
+
+
+async def connect(
+    settings: Settings, *, address: str | None = None, namespace: str | None = None
+) -> Client:
+    """Connect by Temporal's own convention (`temporal.toml` profiles, `TEMPORAL_*`).
+
+    Args:
+        settings: Names the profile.
+        address: Overrides the convention's address (the embedded server's, for example).
+        namespace: Overrides the convention's namespace.
+
+    Raises:
+        StdopsError: the profile is wrong, or no server answers (SOP503).
+    """
+    config = _connection(settings.temporal_profile)
+    target = config["target_host"] = address or config.get("target_host") or _ADDRESS
+    if namespace:
+        config["namespace"] = namespace
+    try:
+        return await Client.connect(**config, data_converter=DATA_CONVERTER)
+    except (RuntimeError, RPCError, ValueError) as error:  # "cannot connect" is a RuntimeError
+        raise StdopsError(
+            "SOP503", f"no Temporal server at {target}", where=_first_line(error), fix=_NO_SERVER
+        ) from None
+
+
+def _connection(profile: str | None) -> ClientConnectConfig:
+    try:
+        return ClientConfig.load_client_connect_config(profile)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise StdopsError(
+            "SOP503",
+            f"the Temporal connection settings cannot be used: {_first_line(error)}",
+            where="temporal.toml and TEMPORAL_*",
+            fix="correct the profile, or name another by STDOPS_TEMPORAL_PROFILE",
+        ) from None
+
+
+# --- runs -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """What to start. `workflow_id` "" makes one; a caller's own makes the start idempotent.
+
+    `options` are further fields of the run's input, such as `on_failure`. `summary` and `details`
+    stand on the run's page in the Web UI; `memo` is shown and listed with it.
+    """
+
+    template: str
+    version: str | None = None
+    inputs: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    operator: str = ""
+    workflow_id: str = ""
+    task_queue: str = ""
+    on_failure: str = ""
+    options: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    memo: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    summary: str | None = None
+    details: str | None = None
+    delay_s: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A started run; `created` is False where the id was taken by the same start before."""
+
+    workflow_id: str
+    run_id: str
+    url: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One line of a list of runs."""
+
+    workflow_id: str
+    run_id: str
+    template: str
+    state: str
+    failed_nodes: int
+    operator: str
+    started_at: datetime
+    closed_at: datetime | None
+    url: str
+
+
+class Runs:
+    """Starts, operates and reads runs; every failure is a StdopsError that says the cure.
+
+    `timeout_s` bounds the wait for an answer to a verb or a query.
+    """
+
+    def __init__(self, client: Client, settings: Settings, *, timeout_s: float = 30) -> None:
+        self._client = client
+        self._settings = settings
+        self._timeout_s = timeout_s
+
+    async def start(self, request: StartRequest) -> Started:
+        """Start a run.
+
+        Raises:
+            StdopsError: the server is away or refuses (SOP503, SOP506).
+        """
+        workflow_id = request.workflow_id or new_workflow_id(request.template)
+        async with self._told(workflow_id):
+            try:
+                handle = await self._client.start_workflow(
+                    WORKFLOW_TYPE,
+                    run_input(request, self._settings.operator),
+                    id=workflow_id,
+                    task_queue=request.task_queue or self._settings.task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    memo=request.memo or None,
+                    static_summary=request.summary,
+                    static_details=request.details,
+                    start_delay=timedelta(seconds=request.delay_s) if request.delay_s else None,
+                )
+            except WorkflowAlreadyStartedError as error:
+                return self._started(workflow_id, error.run_id or "", created=False)
+        return self._started(workflow_id, handle.first_execution_run_id or "", created=True)
+
+    async def verb(self, run: str, name: str, payload: Mapping[str, JsonValue]) -> Any:
+        """Give a verb and return what the run answered.
+
+        Raises:
+            OperationRefused: the verb does not apply now.
+            StdopsError: the run is unknown (SOP504), or no worker answered in time (SOP505).
+        """
+        async with self._told(run):
+            # the SDK leaves the arguments of another overload untyped
+            return await self._handle(run).execute_update(  # pyright: ignore[reportUnknownMemberType]
+                name, dict(payload), rpc_timeout=timedelta(seconds=self._timeout_s)
+            )
+
+    async def signal(self, run: str, name: str, payload: Mapping[str, JsonValue]) -> None:
+        """Give a verb without waiting for an answer; a refusal is recorded in the run.
+
+        Raises:
+            StdopsError: as `verb`.
+        """
+        async with self._told(run):
+            await self._handle(run).signal(name, dict(payload))
+
+    async def query(self, run: str, name: str, payload: JsonValue = None) -> Any:
+        """Read a view of the run: `status`, `explain`, `diagram`, `history` or `variables`.
+
+        Raises:
+            StdopsError: as `verb`; SOP506 when the run cannot answer.
+        """
+        args = [] if payload is None else [payload]
+        async with self._told(run):
+            return await self._handle(run).query(
+                name, args=args, rpc_timeout=timedelta(seconds=self._timeout_s)
+            )
+
+    async def result(self, run: str) -> Any:
+        """Wait for the end of the run and return its result.
+
+        Raises:
+            StdopsError: the run failed, was cancelled or terminated (SOP507), or is unknown.
+        """
+        async with self._told(run):
+            return await self._handle(run).result()
+
+    async def list(
+        self, *, state: str | None = None, template: str | None = None, limit: int = 100
+    ) -> "list[RunSummary]":
+        """Return the newest runs, at most `limit`, of one state or template if given."""
+        query = list_query(self._settings.task_queue, state=state, template=template)
+        async with self._told(""):
+            found = self._client.list_workflows(query, limit=limit)
+            return [self._summary(execution) async for execution in found]
+
+    def url_of(self, workflow_id: str, run_id: str) -> str:
+        """Return the page of a run in the Web UI."""
+        return run_url(self._settings.ui_url, self._client.namespace, workflow_id, run_id)
+
+    def _handle(self, run: str) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(run)
+
+    def _started(self, workflow_id: str, run_id: str, *, created: bool) -> Started:
+        return Started(workflow_id, run_id, self.url_of(workflow_id, run_id), created)
+
+    def _summary(self, execution: WorkflowExecution) -> RunSummary:
+        attributes = execution.typed_search_attributes
+        status = execution.status.name.capitalize() if execution.status else ""
+        return RunSummary(
+            workflow_id=execution.id,
+            run_id=execution.run_id,
+            template=attributes.get(_TEMPLATE) or execution.workflow_type,
+            state=attributes.get(_STATE) or status,
+            failed_nodes=attributes.get(_FAILED) or 0,
+            operator=attributes.get(_OPERATOR) or "",
+            started_at=execution.start_time,
+            closed_at=execution.close_time,
+            url=self.url_of(execution.id, execution.run_id),
+        )
+
+    @asynccontextmanager
+    async def _told(self, run: str) -> AsyncGenerator[None]:
+        """Turn the SDK's errors into ours; an unknown run gets its candidates."""
+        try:
+            yield
+        except RPCError as error:
+            if run and error.status is RPCStatusCode.NOT_FOUND and _names_a_run(error):
+                raise await self._unknown_run(run, error) from None
+            raise _rpc_error(error, run, self._client.service_client.config.target_host) from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            raise _no_answer(run) from None
+        except WorkflowUpdateFailedError as error:
+            raise refusal(error.cause, run) from None
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+            raise _unreadable(error, run) from None
+        except WorkflowFailureError as error:
+            raise _ended_badly(error.cause, run) from None
+
+    async def _unknown_run(self, run: str, error: RPCError) -> StdopsError:
+        if "already completed" in error.message:
+            fix = f"start a new run; `stdops status {run}` shows how this one ended"
+            return OperationRefused("SOP301", f"run {run!r} has ended", fix=fix)
+        try:
+            known = [one.workflow_id for one in await self.list(limit=_CANDIDATES)]
+        except StdopsError:
+            known = []
+        near = [name for name in known if name.startswith(run)][:3]
+        near = near or difflib.get_close_matches(run, known, n=3)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `stdops status`"
+        where = f"namespace {self._client.namespace}"
+        return StdopsError("SOP504", f"unknown run {run!r}", where=where, fix=hint)
+
+
+# --- pure parts -------------------------------------------------------------------------------
+
+
+def new_workflow_id(template: str) -> str:
+    """Return a fresh workflow id, `<template>-<8 hex>`."""
+    return f"{template}-{secrets.token_hex(4)}"
+
+
+def run_input(request: StartRequest, operator: str) -> dict[str, JsonValue]:
+    """Return the run's input, one JSON object; `operator` is who starts it unless it says so."""
+    return {
+        "template": request.template,
+        "version": request.version,
+        "inputs": dict(request.inputs),
+        "operator": request.operator or operator,
+        **({"on_failure": request.on_failure} if request.on_failure else {}),
+        **request.options,
+    }
+
+
+def list_query(task_queue: str, *, state: str | None, template: str | None) -> str:
+    """Return the visibility query for runs of a queue; a template's own type counts as it."""
+    terms = [f"TaskQueue = {_quoted(task_queue)}"]
+    if state:
+        terms.append(f"StdopsState = {_quoted(state)}")
+    if template:
+        name = _quoted(template)
+        terms.append(f"(StdopsTemplate = {name} OR WorkflowType = {name})")
+    return " AND ".join(terms)
+
+
+def refusal(cause: BaseException | None, run: str) -> OperationRefused:
+    """Return the refusal of an update; the code is the run's where it gave one."""
+    code = cause.type if isinstance(cause, ApplicationError) else None
+    known = code if code and code.startswith("SOP") else "SOP300"
+    what = cause.message if isinstance(cause, ApplicationError) else str(cause)
+    return OperationRefused(known, what.removeprefix(f"{known} "), where=f"run {run}")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _names_a_run(error: RPCError) -> bool:
+    return "amespace" not in error.message
+
+
+def _rpc_error(error: RPCError, run: str, address: str) -> StdopsError:
+    match error.status:
+        case RPCStatusCode.UNAVAILABLE:
+            return StdopsError("SOP503", f"no Temporal server at {address}", fix=_NO_SERVER)
+        case RPCStatusCode.UNAUTHENTICATED | RPCStatusCode.PERMISSION_DENIED:
+            fix = "check the profile's api_key, TLS files and namespace"
+            return StdopsError(
+                "SOP503", f"Temporal refuses us: {_first_line(error)}", where=address, fix=fix
+            )
+        case RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.CANCELLED:
+            return _no_answer(run)
+        case RPCStatusCode.NOT_FOUND:
+            fix = "create the namespace, or set TEMPORAL_NAMESPACE to one that exists"
+            return StdopsError("SOP503", _first_line(error), where=address, fix=fix)
+        case _:
+            fix = "correct what it names; the server's log says more"
+            what = f"Temporal refused the request: {_first_line(error)}"
+            return StdopsError("SOP506", what, where=run, fix=fix)
+
+
+def _no_answer(run: str) -> StdopsError:
+    return StdopsError(
+        "SOP505",
+        "no worker answered in time",
+        where=f"run {run}",
+        fix="start a worker with `stdops worker`; the Web UI's Workers tab shows who polls",
+    )
+
+
+def _unreadable(error: BaseException, run: str) -> StdopsError:
+    fix = "check the name of the view; `stdops status` reads the usual one"
+    return StdopsError(
+        "SOP506", f"the run cannot answer: {_first_line(error)}", where=f"run {run}", fix=fix
+    )
+
+
+def _ended_badly(cause: BaseException, run: str) -> StdopsError:
+    match cause:
+        case CancelledError():
+            what = "was cancelled"
+        case TerminatedError():
+            what = f"was terminated: {cause.message}"
+        case _:
+            what = f"failed: {_first_line(cause)}"
+    fix = f"`stdops explain {run}` says why, the Web UI shows the history"
+    return StdopsError("SOP507", f"run {run!r} {what}", fix=fix)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

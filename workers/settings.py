@@ -1,0 +1,263 @@
+"""Settings: read once from the environment and an optional TOML file, then passed down.
+
+`STDOPS_<NAME>` wins over the file, what a caller gives wins over both. The file is the one named by
+`STDOPS_CONFIG`, else `stdops.toml` in the working directory. The connection to Temporal is not set
+here but by Temporal's own convention: `temporal.toml` profiles and `TEMPORAL_*`.
+"""
+
+import difflib
+import getpass
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, Self
+from zoneinfo import available_timezones
+
+from pydantic import Field, PrivateAttr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import SettingsError as SourceError
+
+from stdops import SettingsError
+
+PREFIX: Final = "STDOPS_"
+FILE_NAME: Final = "stdops.toml"
+NOT_SETTINGS: Final = frozenset({"CONFIG", "SHARED"})
+"""Variables with our prefix that are no settings: the file itself, the tests' material."""
+
+_DEFAULT: Final = "default"
+
+
+def _data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "stdops"
+
+
+def _store_url(known: Mapping[str, Any]) -> str:
+    return f"sqlite:///{known['data_dir'] / 'store.db'}"
+
+
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's numeric user has no name
+        return "unknown"
+
+
+class Settings(BaseSettings):
+    """Every setting; making one reads nothing, `load_settings` reads environment and file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+    data_dir: Path = Field(default_factory=_data_dir)
+    """Folder of the store, the embedded server's database and the logs; made when needed."""
+    store_url: str = Field(default_factory=_store_url)
+    """SQLAlchemy address of the store; SQLite in `data_dir` by default, PostgreSQL for several
+    machines."""
+    task_queue: str = Field(default="stdops", min_length=1)
+    """Temporal task queue of runs, and of plugins that no pattern of `plugin_queues` routes."""
+    plugin_queues: dict[str, str] = Field(default_factory=dict)
+    """Task queue by plugin code; a key is a code or a pattern such as `job_*`, the first that
+    matches wins. In the environment: a JSON object."""
+    timezone: str = "Asia/Shanghai"
+    """IANA name of the zone of times that have no offset."""
+    rerun_limit: int = Field(default=100, ge=1)
+    """Times that a run may pass through one node before it fails it; ends endless loops."""
+    in_flight: int = Field(default=200, ge=1, le=1500)
+    """Activities of one run that execute at the same time; the rest wait in the run."""
+    picture_bytes: int = Field(default=6000, ge=0)
+    """Size limit of the live picture in the Web UI, bytes of text; lower it behind a proxy that
+    refuses long addresses."""
+    operator: str = Field(default_factory=_operator, min_length=1)
+    """Who starts runs and gives verbs, unless the command says otherwise."""
+    temporal_profile: str | None = None
+    """Profile of `temporal.toml`; none means the profile `default`."""
+    ui_url: str = "http://localhost:8233"
+    """Address of the Temporal Web UI, for links to runs."""
+    server_port: int = Field(default=7233, ge=0, le=65535)
+    """Port of the embedded server; 0 takes a free one."""
+    ui_port: int = Field(default=8233, ge=0, le=65535)
+    """Port of the embedded server's Web UI; 0 takes a free one."""
+    max_concurrent_activities: int = Field(default=200, ge=1)
+    """Activities that one worker executes at the same time, over all runs."""
+    graceful_shutdown_s: int = Field(default=20, ge=0)
+    """Seconds that a stopping worker gives its activities to end."""
+    sandboxed: bool = True
+    """Run workflow code in the SDK's sandbox; off gives real stack traces and a debugger."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe level that is logged."""
+    log_json: bool = False
+    """Log JSON, one object a line, instead of text for people."""
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name in available_timezones():
+            return name
+        near = difflib.get_close_matches(name, sorted(available_timezones()), n=1, cutoff=0.5)
+        raise ValueError(f"unknown time zone{_did_you_mean(near)}")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  the base class names it
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  as above
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  as above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave the reading to `load_settings`, which must know where each value came from."""
+        return (init_settings,)
+
+    def with_origins(self, origins: Mapping[str, str]) -> Self:
+        """Remember where each value came from, and return self."""
+        self._origins.update(origins)
+        return self
+
+    def origin_of(self, name: str) -> str:
+        """Return where the value of `name` came from: a variable, a file, `given` or `default`."""
+        return self._origins.get(name, "given" if name in self.model_fields_set else _DEFAULT)
+
+    def queue_of(self, code: str) -> str:
+        """Return the task queue of the plugin `code`; "" means the queue of the run itself."""
+        from fnmatch import fnmatchcase
+
+        queues = self.plugin_queues
+        return next((queue for glob, queue in queues.items() if fnmatchcase(code, glob)), "")
+
+    @property
+    def server_file(self) -> Path:
+        """The embedded server's database."""
+        return self.data_dir / "temporal.db"
+
+
+class Setting(NamedTuple):
+    """One effective setting, for people; `value` shows no password."""
+
+    name: str
+    value: str
+    origin: str
+    meaning: str
+
+
+def describe(settings: Settings) -> list[Setting]:
+    """Return every effective setting with its origin, in the order of their definition."""
+    return [
+        Setting(name, _shown(getattr(settings, name)), settings.origin_of(name), _meaning(name))
+        for name in Settings.model_fields
+    ]
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings; `given` (from the command line) wins over environment and file.
+
+    A given value of None counts as not given.
+
+    Raises:
+        SettingsError: a setting is unknown (SOP510), wrong (SOP511), or the file cannot be read
+            (SOP512).
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    stated = {name: value for name, value in given.items() if value is not None}
+    for layer, origin in ((stated, "given"), (_environment(), "environment"), _file()):
+        _refuse_unknown(layer, origin)
+        for name in layer.keys() - values.keys():
+            values[name] = layer[name]
+            origins[name] = PREFIX + name.upper() if origin == "environment" else origin
+    return _build(values, origins)
+
+
+def _build(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
+    try:
+        return Settings(**values).with_origins(origins)
+    except ValidationError as error:
+        raise _wrong(error, origins) from None
+
+
+def _environment() -> dict[str, Any]:
+    """Return the settings in the environment, unknown ones too, by their lower-case name."""
+    named = {key.upper()[len(PREFIX) :] for key in os.environ if key.upper().startswith(PREFIX)}
+    unknown = named - NOT_SETTINGS - {name.upper() for name in Settings.model_fields}
+    try:
+        known = EnvSettingsSource(Settings)()
+    except SourceError as error:
+        raise SettingsError(
+            "SOP511",
+            f"a setting in the environment is not valid JSON: {error}",
+            where="environment",
+            fix='write an object, for example STDOPS_PLUGIN_QUEUES=\'{"job_*": "zone-b"}\'',
+        ) from None
+    return {**known, **{name.lower(): "" for name in sorted(unknown)}}
+
+
+def _file() -> tuple[dict[str, Any], str]:
+    """Return the settings in the file and its name; empty when no file is named or found."""
+    named = os.environ.get(f"{PREFIX}CONFIG")
+    file = Path(named) if named else Path(FILE_NAME)
+    if not named and not file.is_file():
+        return {}, str(file)
+    try:
+        return tomllib.loads(file.read_text("utf-8")), str(file)
+    except tomllib.TOMLDecodeError as error:
+        reason, fix = f"is not valid TOML: {error}", "mend the line that it names"
+    except UnicodeDecodeError:
+        reason, fix = "is not UTF-8 text", "save it as UTF-8"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+        fix = "create it, or point STDOPS_CONFIG at another file"
+    raise SettingsError("SOP512", f"settings file {reason}", where=str(file), fix=fix)
+
+
+def _refuse_unknown(layer: Mapping[str, Any], origin: str) -> None:
+    for name in layer:
+        if name not in Settings.model_fields:
+            near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+            environment = origin == "environment"
+            shown = PREFIX + name.upper() if environment else name
+            proposal = [PREFIX + match.upper() if environment else match for match in near]
+            raise SettingsError(
+                "SOP510",
+                f"unknown setting {shown!r}{_did_you_mean(proposal)}",
+                where=origin,
+                fix="remove it or correct its name; `stdops doctor` lists all settings",
+            )
+
+
+def _wrong(error: ValidationError, origins: Mapping[str, str]) -> SettingsError:
+    """Turn the first finding into our error; the value itself is not shown, it may be secret."""
+    finding = error.errors(include_url=False, include_input=False)[0]
+    name = str(finding["loc"][0])
+    others = error.error_count() - 1
+    more = f" (and {others} more)" if others else ""
+    reason = finding["msg"].removeprefix("Value error, ")
+    return SettingsError(
+        "SOP511",
+        f"setting {name!r} is wrong: {reason[:1].lower()}{reason[1:]}{more}",
+        where=origins.get(name, _DEFAULT),
+        fix=f"it means: {_meaning(name)}",
+    )
+
+
+def _meaning(name: str) -> str:
+    return " ".join((Settings.model_fields[name].description or "").split()).rstrip(".")
+
+
+def _shown(value: object) -> str:
+    """Return `value` as text, without the password of an address."""
+    import re
+
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", str(value))
+
+
+def _did_you_mean(near: list[str]) -> str:
+    return f"; did you mean {near[0]!r}?" if near else ""

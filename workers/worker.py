@@ -1,0 +1,218 @@
+"""The worker process: workflows, plugins and `load_plan` on one client, stopped gently."""
+
+import asyncio
+import os
+import pkgutil
+import signal
+import socket
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import structlog
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+import workflows
+from activities.http_client import HttpClient
+from activities.registry import Registry
+from stdops import __version__
+from workers.plans import PlanLoader
+from workers.server import SEARCH_ATTRIBUTES
+from workers.settings import Settings
+from workers.store import Store
+
+if TYPE_CHECKING:
+    from activities.expressions import Sandbox
+
+Activity = Callable[..., object]
+
+_SANDBOXED: Final = frozenset({"run_flow"})
+"""The parts of `workflows` that the sandbox loads anew for each run: the driver alone. All others
+are pure, and costly to load per run."""
+
+_PURE: Final = ("stdops", "translator", "activities", "annotated_types", "typing_inspection")
+_ASK_S: Final = timedelta(seconds=10)
+_INDEXED: Final = {
+    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "Int": IndexedValueType.INDEXED_VALUE_TYPE_INT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerParts:
+    """What a worker carries out: workflow classes, activities, interceptors."""
+
+    workflows: Sequence[type]
+    activities: Sequence[Activity]
+    interceptors: Sequence[Interceptor] = ()
+
+
+def build_worker(client: Client, settings: Settings, parts: WorkerParts) -> Worker:
+    """Return a worker of the settings' task queue, not yet running."""
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=parts.workflows,
+        activities=parts.activities,
+        interceptors=parts.interceptors,
+        workflow_runner=workflow_runner(sandboxed=settings.sandboxed),
+        identity=identity(),
+        max_concurrent_activities=settings.max_concurrent_activities,
+        max_heartbeat_throttle_interval=timedelta(seconds=1),  # a cancel travels on its reply
+        graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_s),
+    )
+
+
+def worker_parts(
+    registry: Registry, sandbox: "Sandbox", loader: PlanLoader, http: HttpClient | None = None
+) -> WorkerParts:
+    """Return what our workers carry out: the runs' workflows, the plugins, `load_plan`."""
+    from activities.dispatch import activities
+    from workflows.run_flow import PageInterceptor, RunFlow, TemplateFlow
+
+    return WorkerParts(
+        workflows=(RunFlow, TemplateFlow),
+        activities=(*activities(registry, sandbox, http=http), loader.load_plan),
+        interceptors=(PageInterceptor(),),
+    )
+
+
+async def serve(
+    client: Client, settings: Settings, store: Store, registry: Registry, *, stop: asyncio.Event
+) -> None:
+    """Run a whole worker until `stop` is set: registers attributes, opens the sandbox, drains.
+
+    Raises:
+        Exception: what made the worker fail, if it did.
+    """
+    from activities.expressions import Sandbox
+
+    known = await register_search_attributes(client)
+    loader = PlanLoader(store, registry, settings, known)
+    async with Sandbox() as sandbox:
+        parts = worker_parts(registry, sandbox, loader)
+        await run_worker(client, settings, parts, stop=stop)
+
+
+async def run_worker(
+    client: Client, settings: Settings, parts: WorkerParts, *, stop: asyncio.Event
+) -> None:
+    """Run a worker until `stop` is set; then take nothing new and let activities end.
+
+    Raises:
+        Exception: what made the worker fail, if it did.
+    """
+    log = structlog.get_logger(__name__)
+    worker = build_worker(client, settings, parts)
+    running = asyncio.create_task(worker.run())
+    stopping = asyncio.create_task(stop.wait())
+    log.info("workers.worker_started", queue=settings.task_queue, namespace=client.namespace)
+    try:
+        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            log.info("workers.worker_draining", grace_s=settings.graceful_shutdown_s)
+            await worker.shutdown()
+        await running
+    finally:
+        stopping.cancel()
+        if not running.done():  # we were cancelled: leave no poller behind
+            running.cancel()
+            await asyncio.wait((running,))
+    log.info("workers.worker_stopped", queue=settings.task_queue)
+
+
+@asynccontextmanager
+async def stop_on_signals(stop: asyncio.Event) -> AsyncGenerator[None]:
+    """Set `stop` at the first Ctrl-C or SIGTERM; a second Ctrl-C ends the process at once."""
+    loop = asyncio.get_running_loop()
+
+    def heard(number: signal.Signals) -> None:
+        if stop.is_set() and number is signal.SIGINT:
+            os._exit(130)
+        structlog.get_logger(__name__).info("workers.stop_requested", signal=number.name)
+        stop.set()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, heard, number)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def register_search_attributes(client: Client) -> tuple[str, ...]:
+    """Make the server know our search attributes where we may; return those that it knows.
+
+    What it does not know is left out of runs, with one warning: writing an unknown attribute would
+    make a run hang.
+    """
+    log = structlog.get_logger(__name__)
+    known, trouble = await _known_attributes(client)
+    missing = {name: kind for name, kind in SEARCH_ATTRIBUTES.items() if name not in known}
+    if missing and not trouble:
+        trouble = await _add_attributes(client, missing)
+        known, _ = await _known_attributes(client)
+    usable = tuple(name for name in SEARCH_ATTRIBUTES if name in known)
+    left_out = [name for name in SEARCH_ATTRIBUTES if name not in usable]
+    if left_out:
+        log.warning(
+            "workers.search_attributes_missing",
+            missing=left_out,
+            reason=trouble or "the server registers them later",
+            fix="an administrator: `temporal operator search-attribute create`",
+        )
+    return usable
+
+
+def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
+    """Return the runner of workflow code; the sandbox takes our pure modules as they are."""
+    if not sandboxed:
+        return UnsandboxedWorkflowRunner()
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*passthrough_modules())
+    )
+
+
+def passthrough_modules() -> tuple[str, ...]:
+    """Return the modules that the sandbox does not load anew; naming one claims that it is pure."""
+    ours = (module.name for module in pkgutil.iter_modules(workflows.__path__))
+    return (*_PURE, *(f"workflows.{name}" for name in sorted(ours) if name not in _SANDBOXED))
+
+
+def identity() -> str:
+    """Return how this worker calls itself on the server: product, version, process, host."""
+    return f"stdops {__version__} {os.getpid()}@{socket.gethostname()}"
+
+
+async def _known_attributes(client: Client) -> tuple[frozenset[str], str]:
+    """Return the names that the server knows, and what kept it from saying so ("" for nothing)."""
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    try:
+        answer = await client.operator_service.list_search_attributes(request, timeout=_ASK_S)
+    except RPCError as error:
+        return frozenset(), error.message
+    found = cast("dict[str, Any]", answer.custom_attributes)  # protobuf's own map type
+    return frozenset(found), ""
+
+
+async def _add_attributes(client: Client, missing: dict[str, str]) -> str:
+    """Ask the server to add attributes; return why it did not, "" if it did."""
+    kinds = {name: _INDEXED[kind] for name, kind in missing.items()}
+    request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=kinds)
+    try:
+        await client.operator_service.add_search_attributes(request, timeout=_ASK_S)
+    except RPCError as error:
+        return error.message
+    return ""
