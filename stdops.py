@@ -4,22 +4,74 @@ The one name that people import: plugin authors write `from stdops import plugin
 `stdops`. It holds what every package shares (errors and diagnostics) and loads the rest lazily.
 """
 
+import importlib
 import importlib.metadata
 import importlib.util
 import pathlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:  # at run time `__getattr__` loads them, so that `import stdops` stays cheap
+    from activities.sdk import (
+        Call,
+        Inputs,
+        Lookup,
+        Outputs,
+        PluginDefinitionError,
+        PluginError,
+        Secret,
+        StillRunning,
+        WaitForCallback,
+        lazy_variable,
+        plugin,
+    )
+    from activities.testing import Stage
+
+__all__ = [
+    "Call",
+    "Diagnostic",
+    "Inputs",
+    "Location",
+    "Lookup",
+    "OperationRefused",
+    "Outputs",
+    "PluginDefinitionError",
+    "PluginError",
+    "Secret",
+    "SettingsError",
+    "Severity",
+    "Stage",
+    "StdopsError",
+    "StillRunning",
+    "StoreError",
+    "TranslationError",
+    "WaitForCallback",
+    "__version__",
+    "lazy_variable",
+    "plugin",
+]
 
 __version__ = "0.1.0"
 
 Severity = Literal["error", "warning", "note"]
 
 _PACKAGES: Final = ("translator", "activities", "workflows", "workers")
-_SDK_NAMES: Final = frozenset(
-    {"Call", "Inputs", "Outputs", "PluginError", "StillRunning", "WaitForCallback", "plugin"}
-)
+_LAZY: Final = {
+    "Call": "activities.sdk",
+    "Inputs": "activities.sdk",
+    "Lookup": "activities.sdk",
+    "Outputs": "activities.sdk",
+    "PluginDefinitionError": "activities.sdk",
+    "PluginError": "activities.sdk",
+    "Secret": "activities.sdk",
+    "Stage": "activities.testing",
+    "StillRunning": "activities.sdk",
+    "WaitForCallback": "activities.sdk",
+    "lazy_variable": "activities.sdk",
+    "plugin": "activities.sdk",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +151,15 @@ class OperationRefused(StdopsError):  # noqa: N818  the glossary's word: a verb 
 
 
 def __getattr__(name: str) -> object:
-    """Load the plugin author's names on first use."""
-    if name in _SDK_NAMES:
-        from activities import sdk
+    """Load a plugin author's name on first use."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'stdops' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
 
-        return getattr(sdk, name)
-    raise AttributeError(f"module 'stdops' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    """List the names that are loaded lazily, too."""
+    return sorted({*globals(), *_LAZY})
 
 
 def guard() -> None:

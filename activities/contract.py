@@ -46,6 +46,8 @@ class RunSettings(Model):
 
     `traits` by `code/version`; a plugin that is not there is unknown. `search_attributes` names
     those that the server knows. `timezone` is the IANA name for times without an offset.
+    `roll_over_events` is the history length from which a run goes on in a fresh history; 0 means
+    when the server suggests it.
     """
 
     traits: dict[str, PluginTraits] = Field(default_factory=dict)
@@ -56,6 +58,7 @@ class RunSettings(Model):
     in_flight: int = 200
     timezone: str = "Asia/Shanghai"
     picture_bytes: int = 6000
+    roll_over_events: int = 0
 
     def traits_of(self, plugin: PluginRef) -> PluginTraits | None:
         """Return the traits of `plugin`, or None where the workers do not have it."""

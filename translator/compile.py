@@ -160,22 +160,22 @@ class _Compiler:
         )
 
     def gateway(self, gateway: SourceGateway) -> Node:
-        shared = {"id": gateway.id, "name": gateway.name}
+        id_, name = gateway.id, gateway.name
         branches = tuple(self.branch(condition) for condition in gateway.conditions)
         default = self.way(gateway.default) if gateway.default else None
-        converge = self.converges.get(gateway.id) or ""
+        converge = self.converges.get(id_) or ""
         match gateway.kind:
             case "converge":
-                return Converge(**shared, next=self.target(gateway.outgoing[0]))
+                return Converge(id=id_, name=name, next=self.target(gateway.outgoing[0]))
             case "exclusive":
-                return Exclusive(**shared, branches=branches, default=default)
+                return Exclusive(id=id_, name=name, branches=branches, default=default)
             case "conditional_parallel":
                 return ConditionalParallel(
-                    **shared, branches=branches, default=default, converge=converge
+                    id=id_, name=name, branches=branches, default=default, converge=converge
                 )
             case "parallel":
                 ways = tuple(Branch(edge=e, target=self.target(e)) for e in gateway.outgoing)
-                return Parallel(**shared, branches=ways, converge=converge)
+                return Parallel(id=id_, name=name, branches=ways, converge=converge)
 
     def way(self, source: SourceCondition) -> Branch:
         return Branch(edge=source.edge, target=self.target(source.edge), name=source.name)

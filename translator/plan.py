@@ -358,7 +358,7 @@ class Plan(Model):
     @cached_property
     def digest(self) -> str:
         """SHA-256, hex, of the plan's canonical JSON; identifies the plan in the store."""
-        return hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 def join_path(flow: FlowPath, node: NodeId) -> NodePath:

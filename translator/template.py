@@ -6,8 +6,7 @@ pointer in the document it came from, so that a diagnostic can name the place.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from pydantic import JsonValue
 
@@ -17,8 +16,7 @@ FormatName: TypeAlias = Literal["web", "engine", "dat", "yaml"]
 GatewayKind: TypeAlias = Literal["exclusive", "parallel", "conditional_parallel", "converge"]
 
 
-@dataclass(frozen=True, slots=True)
-class SourceValue:
+class SourceValue(NamedTuple):
     """A value as the template gives it.
 
     kind: `plain` is never rendered, `splice` is, `lazy` is rendered and computed by `code`.
@@ -32,8 +30,7 @@ class SourceValue:
     verbatim: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SourceVariable:
+class SourceVariable(NamedTuple):
     """A variable of a flow; `key` without `${}`.
 
     `sources` are (node id, output key) pairs that write it; `value` is None for a variable that
@@ -52,8 +49,7 @@ class SourceVariable:
     pre_render: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SourceEvent:
+class SourceEvent(NamedTuple):
     """A start or end event."""
 
     id: NodeId
@@ -63,8 +59,7 @@ class SourceEvent:
     outgoing: tuple[EdgeId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceTask:
+class SourceTask(NamedTuple):
     """A ServiceActivity: one plugin call and its policies."""
 
     id: NodeId
@@ -74,7 +69,7 @@ class SourceTask:
     outgoing: tuple[EdgeId, ...]
     code: str
     version: str
-    inputs: Mapping[str, SourceValue] = field(default_factory=dict[str, SourceValue])
+    inputs: Mapping[str, SourceValue] = {}
     optional: bool = False
     skippable: bool = True
     retryable: bool = True
@@ -85,8 +80,7 @@ class SourceTask:
     executor: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSubflow:
+class SourceSubflow(NamedTuple):
     """A SubProcess or SubCanvas with its nested tree unfolded.
 
     `tree` is None when the child template was not found (a diagnostic says so).
@@ -98,14 +92,13 @@ class SourceSubflow:
     incoming: tuple[EdgeId, ...]
     outgoing: tuple[EdgeId, ...]
     tree: "Tree | None"
-    params: Mapping[VariableKey, SourceValue] = field(default_factory=dict[str, SourceValue])
+    params: Mapping[VariableKey, SourceValue] = {}
     shares_context: bool = False
     optional: bool = False
     template_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceCondition:
+class SourceCondition(NamedTuple):
     """The condition of one outgoing edge."""
 
     edge: EdgeId
@@ -114,8 +107,7 @@ class SourceCondition:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceGateway:
+class SourceGateway(NamedTuple):
     """A gateway; `conditions` in stored order."""
 
     id: NodeId
@@ -131,8 +123,7 @@ class SourceGateway:
 SourceNode: TypeAlias = SourceEvent | SourceTask | SourceSubflow | SourceGateway
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """A directed edge between two nodes of one tree."""
 
     id: EdgeId
@@ -141,8 +132,7 @@ class Edge:
     at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(NamedTuple):
     """One flow: the graph, its variables and outputs."""
 
     id: str
@@ -158,8 +148,7 @@ class Tree:
     outputs_at: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Scheme:
+class Scheme(NamedTuple):
     """A named set of the nodes to keep."""
 
     id: str
@@ -167,8 +156,7 @@ class Scheme:
     nodes: tuple[NodeId, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """A stored flow, parsed. `key` is what people start it by; `id` is the id in its own system.
 
     `digest` is the SHA-256, hex, of the bytes of the document it came from.

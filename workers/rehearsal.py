@@ -130,7 +130,7 @@ def failing(times: int) -> list[Attempt]:
 
 
 def _problem(place: Sequence[object], message: str) -> str:
-    steps = [str(step) for step in place if step != "list[Attempt]" and step != "Attempt"]
+    steps = [str(step) for step in place if step not in {"list[Attempt]", "Attempt"}]
     return f"{'.'.join(steps) or 'the document'}: {message.lower()}"
 
 
@@ -285,6 +285,8 @@ class _Recorder:
         self.rows.append(row)
 
     def _change(self, row: Row, status: str) -> None:
+        if row.ended is not None and status not in _ENDED:
+            return  # the node is about to be entered again: that is another row
         row.status = status
         row.ended = self._now if status in _ENDED else None
 
@@ -424,7 +426,6 @@ class Rehearsal:
 async def _computed(registry: "Registry | None", code: str, value: JsonValue) -> JsonValue:
     """Compute a lazy variable with the real plugin, which finds no network here."""
     import httpx
-    import structlog
 
     from activities.expressions import EvaluationError
     from activities.http_client import create_client
@@ -439,8 +440,8 @@ async def _computed(registry: "Registry | None", code: str, value: JsonValue) ->
             value=value,
             context={"operator": "simulate"},
             http=http,
-            log=structlog.get_logger(__name__),
             now=lambda: datetime.now(UTC),
+            place={"run": "simulate"},
         )
         try:
             return await found.look_up(lookup)

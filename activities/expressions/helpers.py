@@ -147,16 +147,15 @@ def __timectime(seconds=None):
         "__subn": """
 import re
 def __subn(pattern, replacement, text, count=0, flags=0):
-    out, at, done = [], 0, 0
-    for found in re.compile(pattern, flags).finditer(text):
-        if count and done >= count:
-            break
-        out.append(text[at:found.start()])
-        is_text = isinstance(replacement, str)
-        out.append(found.expand(replacement) if is_text else replacement(found))
-        at, done = found.end(), done + 1
-    out.append(text[at:])
-    return ("".join(out), done)
+    found = list(re.compile(pattern, flags).finditer(text))
+    found = found[:count] if count else found
+    if isinstance(replacement, str):
+        return (re.sub(pattern, replacement, text, count=count, flags=flags), len(found))
+    out, at = [], 0
+    for match in found:
+        out += [text[at:match.start()], replacement(match)]
+        at = match.end()
+    return ("".join([*out, text[at:]]), len(found))
 """,
         "__sub": """
 import re

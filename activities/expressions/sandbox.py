@@ -60,14 +60,12 @@ class Sandbox:
         processes: int | None = None,
     ) -> None:
         self._limits = limits
-        self._checkout = {
-            "limits": MontyLimits(
-                max_feed_duration_secs=limits.seconds,
-                max_memory=limits.memory_bytes,
-                max_recursion_depth=limits.depth,
-            ),
-            "os_policy": OSPolicy(timezone=timezone, sleep="zero"),
-        }
+        self._policy = OSPolicy(timezone=timezone, sleep="zero")
+        self._bounds = MontyLimits(
+            max_feed_duration_secs=limits.seconds,
+            max_memory=limits.memory_bytes,
+            max_recursion_depth=limits.depth,
+        )
         size = processes or min(4, os.cpu_count() or 1)
         # Threads and the blocking pool: the asyncio pool aborts an interpreter that exits soon
         # after it was closed, and is slower.
@@ -177,7 +175,7 @@ class Sandbox:
         return await self._in_thread(self._fed, program(pieces), inputs)
 
     def _fed(self, code: str, inputs: dict[str, Any]) -> list[tuple[str, str]]:
-        with self._pool.checkout(**self._checkout) as session:
+        with self._pool.checkout(limits=self._bounds, os_policy=self._policy) as session:
             return session.feed_run(code, inputs=inputs, external_lookup=dict(FUNCTIONS))
 
     async def _in_thread(self, call: Callable[..., _T], *arguments: Any) -> _T:

@@ -91,7 +91,9 @@ class ObservedFlow(Operated):
         await workflow.wait_condition(lambda: self.script is not None)
         script = self.ready()
         while script.steps:
-            await workflow.wait_condition(lambda: script.is_due() or self.held)
+            await workflow.wait_condition(
+                lambda: self.held or (self._executing == 0 and script.is_due())
+            )
             self.held = False
             script.play_next()
 

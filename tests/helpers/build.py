@@ -7,7 +7,6 @@ task. An edge is called `<source>-<target>`, a second one between the same nodes
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -140,16 +139,13 @@ def tree(
             continue
         if any(name.startswith(prefix) for prefix in KINDS) and found is None:
             built = gateway(name, outgoing, conditions or {})
-            gateways[name] = replace(built, incoming=incoming, outgoing=outgoing)
+            gateways[name] = built._replace(incoming=incoming, outgoing=outgoing)
         elif isinstance(found, SourceSubflow) or (found is None and name.startswith("sub")):
-            subflows[name] = replace(
-                found if isinstance(found, SourceSubflow) else subflow(name, tree("start n end")),
-                incoming=incoming,
-                outgoing=outgoing,
-            )
+            sub = found if isinstance(found, SourceSubflow) else subflow(name, tree("start n end"))
+            subflows[name] = sub._replace(incoming=incoming, outgoing=outgoing)
         else:
-            built = found if isinstance(found, SourceTask) else task(name)
-            tasks[name] = replace(built, incoming=incoming, outgoing=outgoing)
+            step = found if isinstance(found, SourceTask) else task(name)
+            tasks[name] = step._replace(incoming=incoming, outgoing=outgoing)
     return Tree(
         id="p",
         at="",
@@ -179,7 +175,7 @@ def template(root: Tree, file_format: FormatName = "web") -> Template:
 
 def without_node(found: Tree, node: str) -> Tree:
     """Take a task away and leave its edges."""
-    return replace(found, tasks={key: each for key, each in found.tasks.items() if key != node})
+    return found._replace(tasks={key: each for key, each in found.tasks.items() if key != node})
 
 
 def engine_tree(document: Mapping[str, Any]) -> Tree:

@@ -103,7 +103,7 @@ def _classify(value: JsonValue, declared: Collection[str], depth: int) -> Value:
             return classify_text(_without_surrogates(value), declared)
         case list() | dict() if depth == 0:
             raise StdopsError(
-                "SOP209",
+                "SOP219",
                 f"a value has lists or objects nested more than {MAX_DEPTH} deep",
                 fix="flatten it, or pass it as text",
             )

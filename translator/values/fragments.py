@@ -71,7 +71,7 @@ def references(value: JsonValue) -> tuple[str, ...]:
 def names_in(inside: str) -> tuple[str, ...]:
     """Return the undeclared names of one fragment's inside, in order of first use."""
     code, filters = split_filters(inside)
-    trees = [parse(code.lstrip()), parse(f"({filters},)") if filters else None]
+    trees = [parse(code.lstrip()), parse(f"{filters},") if filters else None]
     if trees[0] is None or (filters and trees[1] is None):
         return ()
     try:

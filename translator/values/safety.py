@@ -6,6 +6,7 @@ alone (`Checked.problem`), and which names must be known when it is evaluated (`
 """
 
 import ast
+import builtins
 import warnings
 from collections.abc import Collection, Iterator
 from functools import lru_cache
@@ -37,6 +38,8 @@ SHIELDED: Final = _words(
 
 RESERVED: Final = _words("self context local parent next caller pageargs UNDEFINED STOP_RENDERING")
 """Words of the template language whose attributes are out of reach, even of a variable's."""
+
+_NEVER_OFFERED: Final = (SHIELDED | RESERVED | frozenset(dir(builtins))) - BUILTINS
 
 HARMLESS: Final = frozenset({"format"})
 """Attributes that newer engines refuse and ours renders, as older ones did: a decided deviation.
@@ -107,8 +110,8 @@ def _problem(inside: str, declared: Collection[str]) -> str:
     checked = check(inside)
     if checked.problem:
         return f"'${{{inside}}}' {checked.problem}"
-    shielded = (SHIELDED | RESERVED) & checked.names
-    word = next((name for name in sorted(shielded) if name not in declared), "")
+    forbidden = sorted(_NEVER_OFFERED & checked.names)
+    word = next((name for name in forbidden if name not in declared), "")
     return f"'${{{inside}}}' uses the name {word!r}, which is not offered" if word else ""
 
 

@@ -25,8 +25,9 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001  typer hands the flag o
 
 @app.callback()
 def main(
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: FBT002
-    version: Annotated[  # noqa: FBT002
+    *,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,

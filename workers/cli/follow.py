@@ -1,4 +1,4 @@
-"""Shows a run while it goes on: redrawn in place on a terminal, a line for each change elsewhere."""
+"""Shows a run while it goes on: redrawn in place on a terminal, else a line for each change."""
 
 import asyncio
 import shutil

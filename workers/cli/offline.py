@@ -60,11 +60,12 @@ class DrawingFormat(StrEnum):
 )
 def lint(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Exports; - for stdin.")],
+    *,
     report: Annotated[
         ReportFormat, typer.Option("--format", help="How to print the findings.")
     ] = ReportFormat.TEXT,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,  # noqa: FBT002
-    as_json: JsonFlag = False,  # noqa: FBT002
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Check templates like a compiler, and tell everything that is wrong at once."""
     from workers.cli.templates import examine, read_source
@@ -106,7 +107,8 @@ def _print_report(
 def plan(
     source: SourceName,
     template: ChosenTemplate = "",
-    as_json: JsonFlag = False,  # noqa: FBT002
+    *,
+    as_json: JsonFlag = False,
 ) -> None:
     """Show what would run: nodes with their plugins, variables, and what is missing."""
     from workers.cli import plan_view
@@ -131,6 +133,7 @@ def plan(
 def graph(
     source: SourceName,
     template: ChosenTemplate = "",
+    *,
     form: Annotated[
         DrawingFormat | None,
         typer.Option("--format", help="svg or text; by default what -o is called, else text."),
@@ -180,6 +183,7 @@ def _drawn(chosen: "Plan", *, in_svg: bool, colored: bool) -> str:
 def simulate(  # noqa: PLR0913  a command's options
     source: SourceName,
     template: ChosenTemplate = "",
+    *,
     given: SetValues = [],  # noqa: B006  typer copies it
     inputs: InputsFile = None,
     fail: Annotated[
@@ -189,7 +193,7 @@ def simulate(  # noqa: PLR0913  a command's options
     mock: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What plugins answer, in JSON or YAML.")
     ] = None,
-    as_json: JsonFlag = False,  # noqa: FBT002
+    as_json: JsonFlag = False,
 ) -> None:
     """Run a template offline, in virtual time, with stand-ins for its plugins.
 

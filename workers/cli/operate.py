@@ -1,12 +1,10 @@
 """The verbs as commands: one row of a table each."""
 
-import asyncio
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import JsonValue
 
 from stdops import StdopsError
 from workers.cli.app import app
@@ -20,7 +18,10 @@ from workers.cli.options import (
     epilog,
     read_values,
 )
-from workers.cli.output import Code, print_json
+from workers.cli.output import Code, await_now, print_json
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 _CODES = (Code.REFUSED, Code.UNREACHABLE)
 _ON_RUNS: Mapping[str, str] = {
@@ -39,9 +40,10 @@ def _run_verb(verb: str, about: str) -> None:
 
     def command(
         name: RunId,
+        *,
         operator: Operator = "",
         reason: Reason = "",
-        as_json: JsonFlag = False,  # noqa: FBT002
+        as_json: JsonFlag = False,
     ) -> None:
         give(name, verb, {}, _Who(operator, reason), as_json=as_json)
 
@@ -54,9 +56,10 @@ def _node_verb(verb: str, about: str) -> None:
     def command(
         name: RunId,
         node: NodeName,
+        *,
         operator: Operator = "",
         reason: Reason = "",
-        as_json: JsonFlag = False,  # noqa: FBT002
+        as_json: JsonFlag = False,
     ) -> None:
         give(name, verb, {"node": node}, _Who(operator, reason), as_json=as_json)
 
@@ -93,13 +96,14 @@ for _verb, _about in _ON_NODES.items():
         codes=_CODES,
     )
 )
-def retry(  # noqa: PLR0913  a command's options
+def retry(
     name: RunId,
     node: NodeName,
+    *,
     given: SetValues = [],  # noqa: B006  typer copies it
     operator: Operator = "",
     reason: Reason = "",
-    as_json: JsonFlag = False,  # noqa: FBT002
+    as_json: JsonFlag = False,
 ) -> None:
     """Run a failed node again; --set changes some of its inputs and keeps the others."""
     values = read_values(given)
@@ -112,13 +116,14 @@ def retry(  # noqa: PLR0913  a command's options
         """stdops callback release-1f2e3d4c approve --data '{"approved": true}'""", codes=_CODES
     )
 )
-def callback(  # noqa: PLR0913  a command's options
+def callback(
     name: RunId,
     node: NodeName,
+    *,
     data: Annotated[str, typer.Option(metavar="JSON", help="What the node is told.")] = "{}",
     operator: Operator = "",
     reason: Reason = "",
-    as_json: JsonFlag = False,  # noqa: FBT002
+    as_json: JsonFlag = False,
 ) -> None:
     """Answer a node that waits to be called back."""
     try:
@@ -131,23 +136,25 @@ def callback(  # noqa: PLR0913  a command's options
 
 
 def give(
-    run: str, verb: str, payload: Mapping[str, JsonValue], who: _Who, *, as_json: bool
+    run: str, verb: str, payload: "Mapping[str, JsonValue]", who: _Who, *, as_json: bool
 ) -> None:
     """Give a verb to a run and say where that leads.
 
     Raises:
         StdopsError: it is refused, or nobody answers.
     """
-    answer = asyncio.run(_give(run, verb, payload, who))
+    answer = await_now(_give(run, verb, payload, who))
     if as_json:
         print_json(answer)
         return
-    state = answer.get("state", "") if isinstance(answer, dict) else ""
+    state = answer.get("state", "")
     sign = typer.style("✓", fg="green")
     typer.echo(f"{sign} {_spelt(verb)} accepted; the run is {str(state).lower() or 'told'}")
 
 
-async def _give(run: str, verb: str, payload: Mapping[str, JsonValue], who: _Who) -> Any:
+async def _give(
+    run: str, verb: str, payload: "Mapping[str, JsonValue]", who: _Who
+) -> dict[str, Any]:
     from workers.cli.wiring import connected
     from workers.settings import load_settings
 

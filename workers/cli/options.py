@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, cast
 
 import typer
-from pydantic import JsonValue
 
 from stdops import StdopsError
 from workers.cli.output import MEANINGS, Code
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 JsonFlag: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Operator: TypeAlias = Annotated[str, typer.Option(help="Who asks; your user name by default.")]
@@ -39,7 +41,7 @@ def epilog(*examples: str, codes: Sequence[Code] = ()) -> str:
     return "\n".join([*lines, *(f"  {code.value:<4}{MEANINGS[code]}" for code in listed)])
 
 
-def read_values(pairs: Iterable[str]) -> dict[str, JsonValue]:
+def read_values(pairs: Iterable[str]) -> "dict[str, JsonValue]":
     """Return the values of `K=text` and `K:=JSON`; every wrong one is told.
 
     Text stays text: a version such as 1.10 must not become a number by itself.
@@ -65,7 +67,7 @@ def read_values(pairs: Iterable[str]) -> dict[str, JsonValue]:
     return values
 
 
-def read_inputs_file(file: Path | None) -> dict[str, JsonValue]:
+def read_inputs_file(file: Path | None) -> "dict[str, JsonValue]":
     """Return the object in a JSON or YAML file, empty for None.
 
     Raises:
@@ -78,7 +80,8 @@ def read_inputs_file(file: Path | None) -> dict[str, JsonValue]:
     if not isinstance(data, dict):
         what = f"one object is expected, not {type(data).__name__}"
         raise StdopsError("SOP541", what, where=str(file), fix='write {"variable": value}')
-    return {str(key): value for key, value in data.items()}
+    given = cast("dict[object, JsonValue]", data)  # isinstance cannot know the types
+    return {str(key): value for key, value in given.items()}
 
 
 def read_data(file: Path) -> Any:  # Any: JSON enters here

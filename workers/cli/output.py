@@ -4,8 +4,8 @@ import enum
 import json
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -15,6 +15,8 @@ from stdops import OperationRefused, StdopsError, TranslationError
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+T = TypeVar("T")
 
 LOG_NAME: Final = "stdops-error.log"
 _COLOURS: Final = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -61,6 +63,7 @@ class Commands(TyperGroup):
         except (StdopsError, OSError) as error:
             code = tell(error)
         except KeyboardInterrupt:
+            typer.echo(err=True)  # the terminal has just written ^C
             code = Code.INTERRUPTED
         except Exception as error:
             if _is_typers(error):
@@ -110,6 +113,13 @@ def end(code: Code) -> None:
     """End the command with `code` unless that is 0."""
     if code is not Code.OK:
         raise typer.Exit(code)
+
+
+def await_now(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; asyncio is loaded here, since help has no need of it."""
+    import asyncio
+
+    return asyncio.run(work)
 
 
 def print_json(value: object) -> None:
@@ -166,13 +176,15 @@ def plain(words: Iterable[object]) -> "list[Any]":
 
 
 def _about_file(error: OSError) -> str:
-    place = f" ({error.filename})" if error.filename else ""
     reason = (error.strerror or str(error) or type(error).__name__).lower()
-    return f"SOP540 cannot use a file: {reason}{place}; check its name and its permissions"
+    if error.filename is None:
+        return f"SOP540 the system refuses: {reason}; look at what it names, then try again"
+    return f"SOP540 {reason} ({error.filename}); check the name and the permissions of the file"
 
 
 def _is_typers(error: Exception) -> bool:
     """Say whether an exception is how typer ends a command (usage errors, exits)."""
+    # the common base of usage errors has moved between typer's releases and has no public name
     usage_error = typer.BadParameter.__mro__[2]
     return isinstance(error, (typer.Exit, typer.Abort, usage_error))
 

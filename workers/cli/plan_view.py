@@ -1,6 +1,6 @@
 """What `stdops plan` shows: the nodes with their plugins, the variables, what is missing."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -9,16 +9,20 @@ import typer
 from pydantic import JsonValue
 
 from translator.plan import (
+    ROOT,
     ConditionalParallel,
     Exclusive,
     Flow,
     FlowPath,
     Literal,
+    NodePath,
     Plan,
     Subflow,
     Task,
     Variable,
     VariableKey,
+    join_path,
+    targets_of,
 )
 from translator.values import source
 from workers.cli.output import plain, short, show_table, table
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 _MASK: Final = "******"
 _SEVERAL: Final = 3
+_SILENT: Final = frozenset({"start", "end"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,10 @@ class PlanFacts:
 
 
 def facts_of(plan: Plan, registry: "Registry", settings: "Settings") -> PlanFacts:
-    """Return the facts of a plan, its nodes flow by flow in the template's order."""
+    """Return the facts of a plan, its nodes in the order in which a run meets them."""
     program = lay_out(plan)
-    nodes = [_node(path, at, registry, settings) for path, at in program.places.items()]
+    paths = _in_order(plan.flow, ROOT)
+    nodes = [_node(path, program.places[path], registry, settings) for path in paths]
     variables = [v for path, flow in program.flows.items() for v in _variables(path, flow)]
     lazy = (v.code for flow in program.flows.values() for v in flow.variables.values())
     missing = [registry.missing_text(n.plugin, n.version) for n in nodes if not n.known]
@@ -94,6 +100,21 @@ def facts_of(plan: Plan, registry: "Registry", settings: "Settings") -> PlanFact
         variables=tuple(variables),
         unknown=tuple(dict.fromkeys(missing)),
     )
+
+
+def _in_order(flow: Flow, at: FlowPath) -> Iterator[NodePath]:
+    """Yield the paths of a flow's nodes from its start on, those of a subflow after it."""
+    seen = {flow.start: None}
+    waiting = deque([flow.start])
+    while waiting:
+        node = flow.nodes[waiting.popleft()]
+        path = join_path(at, node.id)
+        yield path
+        if isinstance(node, Subflow):
+            yield from _in_order(node.flow, path)
+        fresh = [target for target in targets_of(node) if target not in seen]
+        seen.update(dict.fromkeys(fresh))
+        waiting.extend(dict.fromkeys(fresh))
 
 
 def as_data(facts: PlanFacts) -> dict[str, Any]:
@@ -121,6 +142,8 @@ def show(facts: PlanFacts) -> None:
 def _show_nodes(facts: PlanFacts) -> None:
     made = table("", "NODE", "NAME", "PLUGIN", "VERSION", "QUEUE", narrow=("", "VERSION", "QUEUE"))
     for node in facts.nodes:
+        if node.kind in _SILENT:
+            continue
         if node.plugin:
             sign = "✓" if node.known else "✗"
             plugin, version, queue = node.plugin, node.version, node.queue

@@ -1,13 +1,11 @@
 """Commands that start runs and show them: run, status, list."""
 
-import asyncio
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import JsonValue
 
 from stdops import StdopsError
 from workers.cli.app import app
@@ -22,9 +20,21 @@ from workers.cli.options import (
     read_inputs_file,
     read_values,
 )
-from workers.cli.output import Code, complain, end, plain, print_json, remark, show_table, table
+from workers.cli.output import (
+    Code,
+    await_now,
+    complain,
+    end,
+    plain,
+    print_json,
+    remark,
+    show_table,
+    table,
+)
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from workers.cli.wiring import Connection, Prepared
     from workers.client import Started, StartRequest
     from workers.settings import Settings
@@ -65,6 +75,7 @@ def run(  # noqa: PLR0913  a command's options
         str, typer.Argument(metavar="TEMPLATE|FILE", help="A stored template's key, or an export.")
     ],
     template: ChosenTemplate = "",
+    *,
     given: SetValues = [],  # noqa: B006  typer copies it
     inputs: InputsFile = None,
     operator: Operator = "",
@@ -77,11 +88,11 @@ def run(  # noqa: PLR0913  a command's options
     on_failure: Annotated[
         OnFailure, typer.Option(help="wait: a person moves a failed node; fail: the run ends.")
     ] = OnFailure.WAIT,
-    wait: Annotated[bool, typer.Option("--wait", help="Show the run until it ends.")] = False,  # noqa: FBT002
-    dev: Annotated[  # noqa: FBT002
+    wait: Annotated[bool, typer.Option("--wait", help="Show the run until it ends.")] = False,
+    dev: Annotated[
         bool, typer.Option("--dev", help="Bring up a server and a worker for this run.")
     ] = False,
-    as_json: JsonFlag = False,  # noqa: FBT002
+    as_json: JsonFlag = False,
 ) -> None:
     """Start a run; a file is imported first."""
     from workers.cli.wiring import check_inputs, find_registry, prepare
@@ -98,13 +109,13 @@ def run(  # noqa: PLR0913  a command's options
         check_inputs(ready.plan, values)
         request = _request(ready, values, workflow_id, on_failure)
         if dev:
-            end(asyncio.run(_run_here(settings, store, registry, request)))
+            end(await_now(_run_here(settings, store, registry, request)))
         else:
             end(_run_there(settings, request, wait=wait, as_json=as_json))
 
 
 def _request(
-    ready: "Prepared", values: Mapping[str, JsonValue], workflow_id: str, on_failure: OnFailure
+    ready: "Prepared", values: "Mapping[str, JsonValue]", workflow_id: str, on_failure: OnFailure
 ) -> "StartRequest":
     from workers.client import StartRequest
 
@@ -126,13 +137,11 @@ def _request(
     )
 
 
-def _run_there(
-    settings: "Settings", request: "StartRequest", *, wait: bool, as_json: bool
-) -> Code:
+def _run_there(settings: "Settings", request: "StartRequest", *, wait: bool, as_json: bool) -> Code:
     """Run on the server that the environment names."""
     begun: list[Started] = []
     try:
-        return asyncio.run(_start(settings, request, begun, wait=wait, as_json=as_json))
+        return await_now(_start(settings, request, begun, wait=wait, as_json=as_json))
     except KeyboardInterrupt:
         if begun:
             name = begun[0].workflow_id
@@ -235,6 +244,8 @@ async def _run_here(
 
 async def stay(connection: "Connection", started: "Started", prefix: str, *, stays: bool) -> Code:
     """Follow a run; with `stays` also past failures, and then leave its page open."""
+    import asyncio
+
     from workers.cli.follow import follow, moved
 
     while True:
@@ -269,11 +280,12 @@ async def stay(connection: "Connection", started: "Started", prefix: str, *, sta
 )
 def status(
     name: RunId,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until it ends.")] = False,  # noqa: FBT002
-    as_json: JsonFlag = False,  # noqa: FBT002
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until it ends.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Show where a run stands, what it waits for, and what would move it."""
-    end(asyncio.run(_status(name, watch=watch, as_json=as_json)))
+    end(await_now(_status(name, watch=watch, as_json=as_json)))
 
 
 async def _status(name: str, *, watch: bool, as_json: bool) -> Code:
@@ -309,6 +321,7 @@ async def _status(name: str, *, watch: bool, as_json: bool) -> Code:
     ),
 )
 def list_runs(
+    *,
     state: Annotated[
         RunState | None, typer.Option(case_sensitive=False, help="Only runs in this state.")
     ] = None,
@@ -316,10 +329,10 @@ def list_runs(
         str | None, typer.Option(metavar="KEY", help="Only runs of this template.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
-    as_json: JsonFlag = False,  # noqa: FBT002
+    as_json: JsonFlag = False,
 ) -> None:
     """List runs, the newest first."""
-    asyncio.run(_list(state, template, limit, as_json=as_json))
+    await_now(_list(state, template, limit, as_json=as_json))
 
 
 async def _list(state: RunState | None, template: str | None, limit: int, *, as_json: bool) -> None:

@@ -1,18 +1,17 @@
 """Commands around runs: import, dev, worker, demo."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import JsonValue
 
-from stdops import TranslationError
+from stdops import Diagnostic, TranslationError
 from workers.cli.app import app
 from workers.cli.options import JsonFlag, Operator, epilog
 from workers.cli.output import (
     Code,
+    await_now,
     coloured,
     end,
     plain,
@@ -23,6 +22,8 @@ from workers.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from activities.registry import Registry
     from workers.cli.templates import Checked, Source
     from workers.settings import Settings
@@ -45,9 +46,10 @@ UiPort = Annotated[int | None, typer.Option(help="The Web UI's port; 0 takes a f
 )
 def import_files(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Exports; - for stdin.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,  # noqa: FBT002
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
     operator: Operator = "",
-    as_json: JsonFlag = False,  # noqa: FBT002
+    as_json: JsonFlag = False,
 ) -> None:
     """Bring templates into the store; with an error in any file, none is imported."""
     from workers.cli.templates import read_source
@@ -77,7 +79,7 @@ class _Siblings:
         self._trees = {d.id: d.tree for d in documents if d.id}
         self._store = store
 
-    def find(self, template_id: str, version: str | None) -> Mapping[str, JsonValue] | None:
+    def find(self, template_id: str, version: str | None) -> "Mapping[str, JsonValue] | None":
         """Return the web tree of a template, or None."""
         return self._trees.get(template_id) or self._store.find(template_id, version)
 
@@ -97,6 +99,7 @@ def _save_all(sources: "Sequence[Source]", store: "Store", operator: str) -> "li
     from workers.importing import load
 
     saved: list[Saved] = []
+    problems: tuple[Diagnostic, ...] = ()
     pending = list(sources)
     while pending:
         waiting: list[Source] = []
@@ -107,7 +110,7 @@ def _save_all(sources: "Sequence[Source]", store: "Store", operator: str) -> "li
                 waiting.append(source)
                 problems = imported.diagnostics
         if len(waiting) == len(pending):
-            raise TranslationError(problems)  # pyright: ignore[reportPossiblyUnbound]  waiting is not empty
+            raise TranslationError(problems)
         pending = waiting
     return saved
 
@@ -168,10 +171,12 @@ def worker() -> None:
     registry = discover()
     _tell_plugins(registry)
     with Store.open(settings.store_url) as store:
-        asyncio.run(_worker(settings, store, registry))
+        await_now(_worker(settings, store, registry))
 
 
 async def _worker(settings: "Settings", store: "Store", registry: "Registry") -> None:
+    import asyncio
+
     from workers.client import connect
     from workers.worker import serve, stop_on_signals
 
@@ -196,10 +201,12 @@ def dev(port: Port = None, ui_port: UiPort = None) -> None:
     registry = discover()
     _tell_plugins(registry)
     with Store.open(settings.store_url) as store:
-        asyncio.run(_dev(settings, store, registry))
+        await_now(_dev(settings, store, registry))
 
 
 async def _dev(settings: "Settings", store: "Store", registry: "Registry") -> None:
+    import asyncio
+
     from workers.cli.wiring import SERVER_LOG
     from workers.client import connect
     from workers.server import EmbeddedServer
@@ -238,11 +245,12 @@ def _tell_plugins(registry: "Registry") -> None:
     )
 )
 def demo(
-    once: Annotated[  # noqa: FBT002
+    *,
+    once: Annotated[
         bool, typer.Option("--once", help="Mend the failure too, and end with the run.")
     ] = False,
 ) -> None:
     """Show it all: a release that fails on purpose, and how a person mends it."""
     from workers.demo import show
 
-    end(asyncio.run(show(once=once)))
+    end(await_now(show(once=once)))

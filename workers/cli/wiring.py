@@ -29,7 +29,7 @@ WORKER_LOG: Final = "worker.log"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a run is started with: the plan, its stored version, the digest where nodes are left out."""
+    """What a run is started with: plan, stored version, and a digest where nodes are left out."""
 
     plan: Plan
     version: int
@@ -51,7 +51,7 @@ def find_registry() -> "Registry":
 # --- what to run ------------------------------------------------------------------------------
 
 
-def prepare(  # noqa: PLR0913  what a start is made of
+def prepare(
     name: str,
     template: str,
     store: "Store",
@@ -175,14 +175,17 @@ async def has_worker(connection: Connection) -> bool:
     from temporalio.api.enums.v1 import TaskQueueType
     from temporalio.api.taskqueue.v1 import TaskQueue
     from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+    from temporalio.service import RPCError
 
-    answer = await connection.client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=connection.client.namespace,
-            task_queue=TaskQueue(name=connection.settings.task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
+    request = DescribeTaskQueueRequest(
+        namespace=connection.client.namespace,
+        task_queue=TaskQueue(name=connection.settings.task_queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     )
+    try:
+        answer = await connection.client.workflow_service.describe_task_queue(request)
+    except RPCError:
+        return True  # a server that does not let us look is no reason not to start
     return bool(answer.pollers)
 
 

@@ -41,7 +41,7 @@ class TemplateFlow(Operated):
         fields = _decoded(args)
         if fields is None:
             raise _run_input_error("one JSON object with the template's inputs is expected")
-        if "carried" in fields:
+        if workflow.info().continued_run_id and "carried" in fields:
             return await self.drive(_run_input(read_message(RunInput, fields)))
         template = workflow.info().workflow_type
         return await self.drive(RunInput(template=template, inputs=fields))

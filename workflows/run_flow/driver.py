@@ -48,7 +48,11 @@ with workflow.unsafe.imports_passed_through():
 
 DRAIN_EVENTS: Final = 20_000
 """History length from which no new call starts until the run has rolled over."""
+DRAIN_FACTOR: Final = 5
+"""The same, as a multiple of the length that the settings give for rolling over."""
 SHORT: Final = timedelta(seconds=60)
+STOP_LIMIT: Final = timedelta(minutes=15)
+"""A stop that no worker takes must not keep a revoked run open."""
 MARGIN_S: Final = 30
 """A plugin's own limit ends first, inside the activity, and says more."""
 SUMMARY_LENGTH: Final = 200
@@ -65,6 +69,7 @@ class Driver:
         self._executing = 0
         self._steps = 0
         self._finish: Finish | None = None
+        self._broken: BaseException | None = None
         self._published: tuple[str, int] = ("", 0)
 
     # --- the run ---
@@ -80,6 +85,7 @@ class Driver:
         except asyncio.CancelledError:
             self.apply(Verb("revoke", operator="Temporal", reason="workflow cancelled"))
             await self._quiet()
+            self._publish()
             raise
         return self._result()
 
@@ -97,6 +103,8 @@ class Driver:
                 start_to_close_timeout=timedelta(seconds=60),
             )
         except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
             raise _reworded(error) from error
 
     def _open(self, given: RunInput, loaded: LoadedPlan) -> list[Command]:
@@ -136,6 +144,8 @@ class Driver:
             await workflow.wait_condition(
                 lambda seen=seen: self._finish is not None or self._steps != seen
             )
+            if self._broken is not None:  # a bug of ours: shown by the workflow task, never hidden
+                raise self._broken
             if self._must_roll_over() and self._finish is None:
                 await self._roll_over(given)
         await self._quiet()
@@ -152,9 +162,11 @@ class Driver:
 
     def _must_roll_over(self) -> bool:
         info, machine = workflow.info(), self.machine()
-        if not info.is_continue_as_new_suggested():
+        limit = machine.core.settings.roll_over_events
+        length = info.get_current_history_length()
+        if not (length >= limit if limit else info.is_continue_as_new_suggested()):
             return False
-        machine.drain(draining=info.get_current_history_length() > DRAIN_EVENTS)
+        machine.drain(draining=length > (limit * DRAIN_FACTOR or DRAIN_EVENTS))
         return self._executing == 0
 
     async def _roll_over(self, given: RunInput) -> None:
@@ -200,6 +212,9 @@ class Driver:
         task.add_done_callback(lambda done, path=command.path: self._forget(path, done))
 
     def _forget(self, path: NodePath, done: "asyncio.Task[None]") -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            self._broken = error
+            self._steps += 1
         left = [pair for pair in self._handles.get(path, []) if pair[1] is not done]
         if left:
             self._handles[path] = left
@@ -236,6 +251,7 @@ class Driver:
             activity_id=self._activity_id(command),
             summary=_summary(command),
             task_queue=traits.queue or None,
+            schedule_to_close_timeout=STOP_LIMIT if command.step == "stop" else None,
             start_to_close_timeout=timedelta(seconds=traits.call_timeout_s + MARGIN_S),
             heartbeat_timeout=timedelta(seconds=traits.heartbeat_s),
             retry_policy=RetryPolicy(),

@@ -72,6 +72,7 @@ class Operated(Driver):
     def _note_refused(self, name: str, why: str) -> None:
         entry = JournalEntry(workflow.time(), name, node="", operator="", reason="", refusal=why)
         self.machine().note(entry)
+        self._steps += 1  # refused signals make the history longer too
 
     def _addressed(self, name: VerbName, message: VerbMessage) -> Verb | str:
         """Return the verb on the node that the message means, or why that is not clear."""

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from tests.helpers.build import subflow, task, template, tree, variable, variables
 from translator.check import MAX_FINDINGS, check
 from translator.rules import SPECIFIED_RULES
@@ -23,7 +21,7 @@ def test_findings_stand_in_rule_order_then_place() -> None:
 
 def test_places_with_numbers_stand_in_their_order() -> None:
     nodes = [
-        replace(task(name, inputs={"x": "${gone}"}), inputs=inputs_at(number))
+        task(name, inputs={"x": "${gone}"})._replace(inputs=inputs_at(number))
         for name, number in (("a", 10), ("b", 9))
     ]
 
@@ -42,10 +40,10 @@ def test_nested_flows_are_checked_at_any_depth() -> None:
 
 
 def test_a_subflow_whose_template_was_not_found_is_left_alone() -> None:
-    missing = replace(subflow("sub1"), tree=None)
+    missing = subflow("sub1")._replace(tree=None)
     root = tree("start a end")
 
-    assert check(template(replace(root, subflows={}, tasks=root.tasks))) == []
+    assert check(template(root._replace(subflows={}, tasks=root.tasks))) == []
     assert check(template(tree("start sub1 end", nodes=[missing]))) == []
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -81,9 +80,9 @@ def findings(tree: Any) -> list[tuple[str, str, str]]:
 
 def without_places(part: Any) -> Any:
     """Return a Tree as plain data, without pointers and what the engine tree loses."""
-    if is_dataclass(part):
+    if isinstance(part, tuple) and hasattr(part, "_fields"):
         skipped = PLACES | LOST if isinstance(part, SourceVariable) else PLACES
-        names = [each.name for each in fields(part) if each.name not in skipped]
+        names = [each for each in part._fields if each not in skipped]
         return {name: without_places(getattr(part, name)) for name in names}
     if isinstance(part, dict):
         held = cast("dict[str, Any]", part)

@@ -86,7 +86,7 @@ def damage(documents: Any, path: tuple[Any, ...], junk: Any, *, drop: bool) -> N
         if drop:
             del holder[path[-1]]
         else:
-            holder[path[-1]] = junk
+            holder[path[-1]] = copy.deepcopy(junk)
 
 
 @given(

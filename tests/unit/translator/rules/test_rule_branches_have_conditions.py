@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from tests.helpers.build import Harness, tree
 from translator.rules import branches_have_conditions
 from translator.template import SourceCondition, Tree
@@ -36,7 +34,7 @@ def test_a_condition_for_another_edge_is_a_warning() -> None:
     )
 
     assert_diagnostics(
-        replace(whole, gateways={"xor1": replace(gateway, conditions=more)}),
+        whole._replace(gateways={"xor1": gateway._replace(conditions=more)}),
         [
             (
                 "warning",
@@ -50,10 +48,10 @@ def test_a_condition_for_another_edge_is_a_warning() -> None:
 def bare(whole: Tree, edge: str) -> Tree:
     gateway = whole.gateways["xor1"]
     kept = tuple(each for each in gateway.conditions if each.edge != edge)
-    return replace(whole, gateways={"xor1": replace(gateway, conditions=kept)})
+    return whole._replace(gateways={"xor1": gateway._replace(conditions=kept)})
 
 
 def with_default(whole: Tree, edge: str) -> Tree:
     left = bare(whole, edge)
     default = SourceCondition(edge, "", "/gateways/xor1/default_condition")
-    return replace(left, gateways={"xor1": replace(left.gateways["xor1"], default=default)})
+    return left._replace(gateways={"xor1": left.gateways["xor1"]._replace(default=default)})

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from tests.helpers.build import Harness, tree
 from translator.rules import default_has_no_condition
 from translator.template import SourceCondition
@@ -15,10 +13,10 @@ def test_a_gateway_without_default_is_fine() -> None:
 def test_a_default_among_the_conditions_is_a_warning() -> None:
     whole = tree("start xor1 a end", "xor1 b end")
     default = SourceCondition("xor1-b", "", "/gateways/xor1/default_condition")
-    gateway = replace(whole.gateways["xor1"], default=default)
+    gateway = whole.gateways["xor1"]._replace(default=default)
 
     assert_diagnostics(
-        replace(whole, gateways={"xor1": gateway}),
+        whole._replace(gateways={"xor1": gateway}),
         [
             (
                 "warning",

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from tests.helpers.build import Harness, tree, without_node
 from translator.rules import edges_join_known_nodes
 from translator.template import Edge
@@ -29,7 +27,7 @@ def test_a_listed_edge_that_does_not_exist_is_an_error() -> None:
     edges = {key: edge for key, edge in whole.edges.items() if key != "a-end"}
 
     assert_diagnostics(
-        replace(whole, edges=edges),
+        whole._replace(edges=edges),
         [
             ("error", "/activities/a", "node 'a' lists edge 'a-end', which does not exist"),
             ("error", "/end_event", "node 'end' lists edge 'a-end', which does not exist"),
@@ -42,7 +40,7 @@ def test_a_lost_edge_that_no_node_lists_is_a_warning() -> None:
     edges = {**whole.edges, "x": Edge("x", "a", "gone", "/flows/x")}
 
     assert_diagnostics(
-        replace(whole, edges=edges),
+        whole._replace(edges=edges),
         [
             (
                 "warning",

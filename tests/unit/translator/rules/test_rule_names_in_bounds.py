@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from tests.helpers.build import Harness, task, tree
 from translator.rules import names_in_bounds
 from translator.template import SourceTask
@@ -26,4 +24,4 @@ def test_a_task_without_a_name_is_a_note() -> None:
 
 
 def named(name: str) -> SourceTask:
-    return replace(task("a"), name=name)
+    return task("a")._replace(name=name)

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from tests.helpers.build import Harness, subflow, tree
 from translator.rules import unique_node_ids
 from translator.template import Tree
@@ -14,7 +12,7 @@ def test_different_ids_are_fine() -> None:
 
 def test_an_id_used_twice_in_one_flow_is_an_error() -> None:
     whole = tree("start a end")
-    doubled = replace(whole, subflows={"a": replace(subflow("a"), at="/activities/a2")})
+    doubled = whole._replace(subflows={"a": subflow("a")._replace(at="/activities/a2")})
 
     assert_diagnostics(
         doubled, [("error", "/activities/a2", "two nodes of one flow have the id 'a'")]
@@ -38,5 +36,5 @@ def test_the_same_child_template_twice_is_fine() -> None:
 
 
 def renamed(inner: Tree) -> Tree:
-    start, end = replace(inner.start, id="s"), replace(inner.end, id="e")
-    return replace(inner, start=start, end=end)
+    start, end = inner.start._replace(id="s"), inner.end._replace(id="e")
+    return inner._replace(start=start, end=end)

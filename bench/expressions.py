@@ -1,0 +1,86 @@
+"""How long values take: a plain reference, a condition, an expression in the warm sandbox.
+
+Run it with `python -m bench.expressions`; it prints a table of medians beside their goals.
+"""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from pydantic import JsonValue
+
+from activities.contract import Unresolved
+from activities.expressions import Sandbox
+from translator.plan import Variable
+from translator.values import classify, holds, operands, parse_condition, resolve
+
+ROUNDS: Final = 15
+CALLS: Final = 2_000
+SANDBOX_CALLS: Final = 300
+
+KNOWN: Final[dict[str, JsonValue]] = {"ip": "10.0.0.1", "n": 5, "hosts": ["a", "b"]}
+
+
+def per_call_us(call: Callable[[], object], calls: int = CALLS) -> float:
+    """Return the median over rounds of the microseconds that one call takes."""
+    rounds: list[float] = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        for _ in range(calls):
+            call()
+        rounds.append((time.perf_counter() - start) / calls * 1e6)
+    return statistics.median(rounds)
+
+
+async def awaited_us(call: Callable[[], Awaitable[object]], calls: int = SANDBOX_CALLS) -> float:
+    """Return the median of the microseconds that one awaited call takes."""
+    times: list[float] = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        await call()
+        times.append((time.perf_counter() - start) * 1e6)
+    return statistics.median(times)
+
+
+def condition() -> Callable[[], bool]:
+    """Return a test of a parsed condition, its operands' resolution included."""
+    rule = parse_condition("${n} > 3 and '${ip}' == '10.0.0.1'").rule
+    if rule is None:
+        raise SystemExit("the bench's own condition does not parse")
+    values = operands(rule)
+    return lambda: holds(rule, {value: resolve(value, KNOWN) for value in values})
+
+
+async def rows() -> list[tuple[str, float, float]]:
+    """Return what was measured: name, microseconds, goal in microseconds."""
+    reference, splice = classify("${ip}"), classify("ping -c ${n} ${ip}")
+    unresolved = Unresolved(
+        values={"cmd": classify("${','.join(hosts)} ${n + 1}")},
+        variables={
+            key: Variable(key=key, kind="plain", value=classify(value))
+            for key, value in KNOWN.items()
+        },
+    )
+    async with Sandbox(processes=1) as sandbox:
+        await sandbox.evaluate(unresolved)
+        evaluated = await awaited_us(lambda: sandbox.evaluate(unresolved))
+    return [
+        ("plain reference", per_call_us(lambda: resolve(reference, KNOWN)), 5),
+        ("splice of two references", per_call_us(lambda: resolve(splice, KNOWN)), 10),
+        ("condition with two references", per_call_us(condition()), 50),
+        ("classify a text", per_call_us(lambda: classify("ping -c ${n} ${ip}")), 50),
+        ("expression in the warm sandbox", evaluated, 1_000),
+    ]
+
+
+def main() -> None:
+    """Measure and print the table."""
+    print(f"{'what':<32}{'median us':>12}{'goal us':>10}")
+    for name, took, goal in asyncio.run(rows()):
+        print(f"{name:<32}{took:>12.2f}{goal:>10.0f}{'' if took <= goal else '  over'}")
+
+
+if __name__ == "__main__":
+    main()
