@@ -171,10 +171,14 @@ def guard() -> None:
         origin = pathlib.Path(spec.origin).resolve().parent if spec and spec.origin else None
         others = sorted({*owners.get(name, ())} - {"stdops"})
         if origin != here / name or others:
-            rival = f"also comes from {others[0]}" if others else f"is shadowed by {origin}"
+            rival = f"also comes from {others[0]}" if others else _elsewhere(origin)
             sys.exit(
                 f"SOP501 package {name!r} {rival}: install stdops in an environment of its own"
             )
+
+
+def _elsewhere(origin: pathlib.Path | None) -> str:
+    return f"is shadowed by {origin}" if origin else "is missing"
 
 
 def main() -> None:

@@ -200,7 +200,7 @@ def is_broken(document: Document, tree: Json) -> bool:
 
 
 def _merged_constants(child: Json, node: Fields) -> Json:
-    """Put the node's variables in the place of the child's.
+    """Lay the node's variables over the child's; what the node does not say is the child's word.
 
     Always the latest version: variables that the child has no more are dropped, and what they are
     hooked to is the child's word. A pinned version takes all that the node has.
@@ -211,14 +211,15 @@ def _merged_constants(child: Json, node: Fields) -> Json:
         own = merged.get(key)
         if latest and own is None:
             continue
-        merged[key] = _rehooked(given, own) if latest else given
+        merged[key] = _laid_over(own, given, hooks_of_own=latest)
     return merged
 
 
-def _rehooked(given: JsonValue, own: JsonValue) -> JsonValue:
+def _laid_over(own: JsonValue, given: JsonValue, *, hooks_of_own: bool) -> JsonValue:
     if not isinstance(given, dict):
         return given
-    return {**given, "source_info": _object(own).get("source_info", {})}
+    hooks = {"source_info": _object(own).get("source_info", {})} if hooks_of_own else {}
+    return {**_object(own), **given, **hooks}
 
 
 def _scheme_ids(node: Fields) -> list[str]:

@@ -168,7 +168,7 @@ def _task_path(program: Program, named: str, codes: Sequence[str]) -> NodePath:
     if not found or not isinstance(program.places[found].node, Task):
         kind = program.places[found].node.kind.replace("_", " ") if found else "run"
         fix = "name a task: only plugins are played"
-        raise StdopsError("SOP544", f"{named!r} is a {kind}", where="mocks", fix=fix)
+        raise StdopsError("SOP544", f"{named!r} is no task ({kind})", where="mocks", fix=fix)
     return found
 
 

@@ -5,19 +5,19 @@ An ignore below marks what must be refused: pyright reports it as needless when 
 
 from pydantic import Field, JsonValue
 
-from activities.sdk import (
+from stdops import (
     Call,
     Inputs,
     Lookup,
     Outputs,
     PluginError,
     Secret,
+    Stage,
     StillRunning,
     WaitForCallback,
     lazy_variable,
     plugin,
 )
-from activities.testing import Stage
 
 
 class DeployInputs(Inputs):

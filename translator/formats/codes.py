@@ -1,4 +1,4 @@
-"""What the findings of the readers (SOP0xx) mean.
+"""What the findings of the readers mean: SOP0xx, and what they mend in policies (SOP3xx).
 
 `FORMAT_CODES` is the one table of them: the documentation is generated from it, and a test fails
 when a code is raised that does not stand here.
@@ -176,6 +176,21 @@ FORMAT_CODES: Final[Mapping[str, CodeDoc]] = {
         "The rest would say nothing new, and a hostile file could have millions.",
         "A file of another product that looks like a template",
         "Mend what is shown, then check again.",
+    ),
+    "SOP302": CodeDoc(
+        "automatic retry is out of bounds",
+        "A node retries by itself 1 to 10 times, 0 to 60 seconds apart.",
+        "bk-sops cuts other values to these bounds without a word; 0 times counts as 10.",
+        '`{"enable": true, "times": 99, "interval": 600}`',
+        "Choose values within the bounds.",
+    ),
+    "SOP303": CodeDoc(
+        "time limit has no usable number of seconds",
+        "A time limit has a positive whole number of seconds, at most ten years.",
+        "bk-sops ignores a limit of 0 or of another kind, so the node would run without one; "
+        "a negative limit is over as soon as the node runs.",
+        '`{"enable": true, "seconds": 0}`, `{"enable": true, "seconds": "60"}`',
+        "Give the number of seconds, or disable the limit.",
     ),
 }
 """Every code of the readers, in order."""

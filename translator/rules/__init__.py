@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from translator.rules.auto_retry_bounds import auto_retry_bounds
 from translator.rules.blocks_have_borders import blocks_have_borders
 from translator.rules.branches_have_conditions import branches_have_conditions
 from translator.rules.branches_meet import branches_meet
@@ -33,7 +32,6 @@ from translator.rules.outputs_before_use import outputs_before_use
 from translator.rules.required_inputs import required_inputs
 from translator.rules.start_and_end_connect import start_and_end_connect
 from translator.rules.timeout_alone import timeout_alone
-from translator.rules.timeout_seconds import timeout_seconds
 from translator.rules.unique_node_ids import unique_node_ids
 from translator.rules.used_variables import used_variables
 from translator.rules.variable_keys import variable_keys
@@ -66,8 +64,6 @@ SPECIFIED_RULES: Final[tuple[Rule, ...]] = (
     known_lazy_types,
     one_writer_at_a_time,
     timeout_alone,
-    auto_retry_bounds,
-    timeout_seconds,
     known_plugins,
     known_plugin_versions,
     known_inputs,

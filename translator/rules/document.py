@@ -1,9 +1,8 @@
-"""Writes docs/diagnostics.md: `python -m translator.rules.document`, after a change to a rule."""
+"""The page docs/diagnostics.md, made from the rules; `python -m workers.codes` writes it."""
 
 import inspect
 import pathlib
 import re
-import sys
 import textwrap
 from collections.abc import Mapping
 from functools import cache
@@ -31,9 +30,10 @@ _HEAD: Final = """\
 # Diagnostics
 
 Every finding of stdops has a code that never changes its meaning. An error keeps a template from
-being compiled; a warning and a note do not. What the real engine accepts is never an error.
+being compiled; a warning and a note do not. What the real engine accepts is never an error. Codes
+that are not about a template say what stands in the way of a run, a plugin or the installation.
 
-This page is generated from the rules: do not edit it, run `python -m translator.rules.document`.
+This page is generated from the code: do not edit it, run `python -m workers.codes`.
 """
 
 
@@ -84,14 +84,3 @@ def page(more: Mapping[str, CodeDoc] | None = None) -> str:
 def _section(code: str, doc: CodeDoc) -> str:
     body = (textwrap.fill(part, 100) for part in help_text(doc).split("\n\n"))
     return f"### {code}: {doc.title}\n\n" + "\n\n".join(body) + "\n"
-
-
-def main() -> None:
-    """Write the page."""
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page(), "utf-8")
-    sys.stdout.write(f"wrote {PAGE.name}\n")
-
-
-if __name__ == "__main__":
-    main()

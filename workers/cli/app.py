@@ -1,5 +1,8 @@
 """The `stdops` command: its groups of commands, and the options that come before them."""
 
+import os
+import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -26,7 +29,7 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001  typer hands the flag o
 @app.callback()
 def main(
     *,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
@@ -37,5 +40,22 @@ def main(
 
 
 def run() -> None:
-    """Run the command line."""
-    app(prog_name="stdops")
+    """Run the command line, and end the process."""
+    try:
+        app(prog_name="stdops")
+    except SystemExit as ending:
+        if "temporalio" in sys.modules:
+            _leave(ending.code)
+        raise
+
+
+def _leave(code: str | int | None) -> None:
+    """End the process without unloading Python.
+
+    The Temporal SDK's own threads may still be handing something over, and one that comes while
+    Python unloads aborts the process (seen with temporalio 1.35). All contexts are closed by now.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # whoever read it may have gone
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from workers.rehearsal import Mocks
 
 SourceName = Annotated[
-    str, typer.Argument(metavar="FILE|TEMPLATE", help="An export (- is standard input), or a key.")
+    str,
+    typer.Argument(metavar="SOURCE", help="An export (- is standard input), or a template's key."),
 ]
 
 
@@ -59,7 +60,7 @@ class DrawingFormat(StrEnum):
     )
 )
 def lint(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Exports; - for stdin.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Exports; - for stdin.")],
     *,
     report: Annotated[
         ReportFormat, typer.Option("--format", help="How to print the findings.")
@@ -67,7 +68,7 @@ def lint(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check templates like a compiler, and tell everything that is wrong at once."""
+    """Check templates, and tell all that is wrong with them."""
     from workers.cli.templates import examine, read_source
 
     catalog = _catalog(_registry())
@@ -110,7 +111,7 @@ def plan(
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show what would run: nodes with their plugins, variables, and what is missing."""
+    """Show what would run, and what is missing for it."""
     from workers.cli import plan_view
     from workers.settings import load_settings
 
@@ -142,7 +143,7 @@ def graph(
         Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write there instead.")
     ] = None,
 ) -> None:
-    """Draw a template: as text for the terminal, or as SVG."""
+    """Draw a template, as text or as SVG."""
     chosen = _plan(source, template, None)
     in_svg = form is DrawingFormat.SVG or (form is None and out is not None and _is_svg(out))
     drawing = _drawn(chosen, in_svg=in_svg, colored=out is None)
@@ -195,10 +196,10 @@ def simulate(  # noqa: PLR0913  a command's options
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run a template offline, in virtual time, with stand-ins for its plugins.
+    """Run a template offline, in virtual time.
 
-    Every plugin ends well at once unless a mock says otherwise. A mock file gives attempts by node
-    or plugin code, the last one stands for all that follow:
+    Mocks stand in for plugins: each ends well at once unless it is told otherwise. A mock file
+    gives attempts by node or plugin code; the last one stands for all that follow:
     {"<node or plugin>": [{"outcome": "fail", "error": "no"}, {"outputs": {"data": {}}}]}
     with outcome done, fail, poll or wait, and optionally outputs, error, after (seconds), callback.
     """

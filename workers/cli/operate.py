@@ -105,7 +105,7 @@ def retry(
     reason: Reason = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Run a failed node again; --set changes some of its inputs and keeps the others."""
+    """Run a failed node again, with --set with other inputs."""
     values = read_values(given)
     payload: dict[str, JsonValue] = {"node": node, **({"set": values} if values else {})}
     give(name, "retry", payload, _Who(operator, reason), as_json=as_json)
@@ -149,7 +149,7 @@ def give(
         return
     state = answer.get("state", "")
     sign = typer.style("✓", fg="green")
-    typer.echo(f"{sign} {_spelt(verb)} accepted; the run is {str(state).lower() or 'told'}")
+    typer.echo(f"{sign} {_spelt(verb)} accepted; state of the run: {state}")
 
 
 async def _give(

@@ -28,7 +28,7 @@ NodeName: TypeAlias = Annotated[
     str, typer.Argument(metavar="NODE", help="A node's path, id, name, or how its id begins.")
 ]
 ChosenTemplate: TypeAlias = Annotated[
-    str, typer.Argument(metavar="[TEMPLATE]", help="Which template of a file with several.")
+    str, typer.Argument(metavar="TEMPLATE", help="Which template of a file with several.")
 ]
 
 _SET_FIX: Final = "write K=text, or K:=JSON for a number, list or object"

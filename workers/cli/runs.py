@@ -72,7 +72,7 @@ class RunState(StrEnum):
 )
 def run(  # noqa: PLR0913  a command's options
     source: Annotated[
-        str, typer.Argument(metavar="TEMPLATE|FILE", help="A stored template's key, or an export.")
+        str, typer.Argument(metavar="SOURCE", help="A stored template's key, or an export.")
     ],
     template: ChosenTemplate = "",
     *,
@@ -95,7 +95,7 @@ def run(  # noqa: PLR0913  a command's options
     as_json: JsonFlag = False,
 ) -> None:
     """Start a run; a file is imported first."""
-    from workers.cli.wiring import check_inputs, find_registry, prepare
+    from workers.cli.wiring import Start, find_registry, prepare
     from workers.settings import load_settings
     from workers.store import Store
 
@@ -104,9 +104,12 @@ def run(  # noqa: PLR0913  a command's options
     registry = find_registry()
     with Store.open(settings.store_url) as store:
         ready = prepare(
-            source, template, store, registry, exclude=exclude, operator=settings.operator
+            source,
+            template,
+            store,
+            registry,
+            start=Start(values, exclude, settings.operator),
         )
-        check_inputs(ready.plan, values)
         request = _request(ready, values, workflow_id, on_failure)
         if dev:
             end(await_now(_run_here(settings, store, registry, request)))
@@ -200,7 +203,7 @@ async def _tell_standing(connection: "Connection", name: str, prefix: str = "") 
         typer.echo(f"  {step}")
 
 
-def _tell_start(started: "Started", *, as_json: bool) -> None:
+def _tell_start(started: "Started", prefix: str = "", *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
@@ -215,8 +218,8 @@ def _tell_start(started: "Started", *, as_json: bool) -> None:
     name = started.workflow_id
     typer.echo(f"{typer.style('✓', fg='green')} {word} {typer.style(name, bold=True)}")
     typer.echo(f"  page    {started.url}")
-    typer.echo(f"  follow  stdops status {name} --watch")
-    typer.echo(f"  stop    stdops revoke {name}")
+    typer.echo(f"  follow  {prefix}stdops status {name} --watch")
+    typer.echo(f"  stop    {prefix}stdops revoke {name}")
 
 
 async def _run_here(
@@ -237,9 +240,9 @@ async def _run_here(
     server = EmbeddedServer(ui_port=0, log_file=settings.data_dir / SERVER_LOG)
     async with everything(settings, server, store, registry) as connection:
         started = await connection.runs.start(request)
-        _tell_start(started, as_json=False)
-        typer.echo(f"  server  TEMPORAL_ADDRESS={server.address}")
-        return await stay(connection, started, f"TEMPORAL_ADDRESS={server.address} ", stays=stays)
+        prefix = f"TEMPORAL_ADDRESS={server.address} "
+        _tell_start(started, prefix, as_json=False)
+        return await stay(connection, started, prefix, stays=stays)
 
 
 async def stay(connection: "Connection", started: "Started", prefix: str, *, stays: bool) -> Code:
@@ -284,7 +287,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until it ends.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show where a run stands, what it waits for, and what would move it."""
+    """Show where a run stands, and what would move it."""
     end(await_now(_status(name, watch=watch, as_json=as_json)))
 
 

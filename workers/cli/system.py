@@ -45,13 +45,16 @@ UiPort = Annotated[int | None, typer.Option(help="The Web UI's port; 0 takes a f
     ),
 )
 def import_files(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Exports; - for stdin.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Exports; - for stdin.")],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
     operator: Operator = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Bring templates into the store; with an error in any file, none is imported."""
+    """Bring templates into the store: all of them, or none.
+
+    With an error in any of the files, all errors are told and nothing is imported.
+    """
     from workers.cli.templates import read_source
     from workers.settings import load_settings
     from workers.store import Store
@@ -134,7 +137,7 @@ def _tell_saved(saved: "Sequence[Saved]", *, as_json: bool) -> None:
         cells[0].stylize("green")
         made.add_row(*cells)
     show_table(made)
-    remark(f"\nnext: stdops run {saved[-1].key}")
+    remark(f"\nnext: stdops run {saved[0].key}")
 
 
 def _tell_plans(checked: "Sequence[Checked]", *, as_json: bool) -> None:
@@ -160,7 +163,7 @@ def _tell_plans(checked: "Sequence[Checked]", *, as_json: bool) -> None:
     )
 )
 def worker() -> None:
-    """Run a worker until Ctrl-C: it carries out runs and their plugins."""
+    """Carry out runs and their plugins, until Ctrl-C."""
     from activities.registry import discover
     from workers.logs import configure_logs
     from workers.settings import load_settings
@@ -190,7 +193,7 @@ async def _worker(settings: "Settings", store: "Store", registry: "Registry") ->
     epilog=epilog("stdops dev", "stdops dev --port 0 --ui-port 0", codes=[Code.UNREACHABLE])
 )
 def dev(port: Port = None, ui_port: UiPort = None) -> None:
-    """Run a Temporal server with its Web UI and a worker, all here, until Ctrl-C."""
+    """Run server, Web UI and worker here, until Ctrl-C."""
     from activities.registry import discover
     from workers.logs import configure_logs
     from workers.settings import load_settings
@@ -250,7 +253,7 @@ def demo(
         bool, typer.Option("--once", help="Mend the failure too, and end with the run.")
     ] = False,
 ) -> None:
-    """Show it all: a release that fails on purpose, and how a person mends it."""
+    """Show it all: a release that fails, and how it is mended."""
     from workers.demo import show
 
     end(await_now(show(once=once)))

@@ -137,7 +137,7 @@ def choose(checked: Checked, wanted: str = "") -> Plan:
     roots = _roots(checked)
     if len(roots) == 1:
         return roots[0]
-    listed = ", ".join(repr(plan.template_key) for plan in checked.plans)
+    listed = ", ".join(map(_called, checked.templates))
     what = f"the file holds {len(checked.plans)} templates: {listed}"
     raise StdopsError(
         "SOP542", what, where=checked.file, fix="name the one you mean after the file"
@@ -148,6 +148,12 @@ def warnings_of(diagnostics: Sequence[Diagnostic]) -> str:
     """Return how many findings there are beside errors, "" for none."""
     count = sum(found.severity == "warning" for found in diagnostics)
     return f"{count} warning{'s' if count > 1 else ''}" if count else ""
+
+
+def _called(template: "Template") -> str:
+    """Return a template's key, and its name where that says more."""
+    name = f" ({template.name})" if template.name not in ("", template.key) else ""
+    return f"{template.key!r}{name}"
 
 
 def _named(checked: Checked, wanted: str) -> Plan:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import JsonValue
 
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 SERVER_LOG: Final = "temporal.log"
 WORKER_LOG: Final = "worker.log"
+
+
+class Start(NamedTuple):
+    """What a person wants of a run: values, the nodes to leave out, and who asks."""
+
+    values: Mapping[str, JsonValue]
+    exclude: Collection[str]
+    operator: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +65,31 @@ def prepare(
     store: "Store",
     registry: "Registry",
     *,
-    exclude: Collection[str] = (),
-    operator: str = "",
+    start: Start,
 ) -> Prepared:
-    """Find what `name` means, import it if it is a file, and check that it can run.
+    """Find what `name` means and check that it can run; then import it if it is a file.
 
     Raises:
-        StdopsError: there is no such template, it has errors, or plugins are missing (SOP401).
+        StdopsError: there is no such template, it has errors, plugins are missing (SOP401), or
+            values are wrong (SOP220).
     """
     from workers.catalog import RegistryCatalog
     from workers.importing import load
 
     source = find_source(name, template, store=store)
     catalog = RegistryCatalog(registry)
-    plan = choose(examine(source, catalog=catalog, library=store), source.template)
-    is_stored = source.file == name and not _is_file(source)
-    if not is_stored:
-        load(source.data, source.file, store, catalog, operator=operator)
-    key = name if is_stored else plan.template_key
-    whole = store.plan_of(key)
-    chosen = _without(source, whole, store, exclude) if exclude else whole
+    is_stored = not _is_file(source)
+    if is_stored:
+        plan = store.plan_of(name)
+    else:
+        plan = choose(examine(source, catalog=catalog, library=store), source.template)
+    chosen = _without(source, plan, store, start.exclude) if start.exclude else plan
     require_plugins(chosen, registry)
-    digest = store.save_plan(chosen) if exclude else None
-    return Prepared(chosen, store.template(key).version, digest)
+    check_inputs(chosen, start.values)
+    if not is_stored:
+        load(source.data, source.file, store, catalog, operator=start.operator)
+    digest = store.save_plan(chosen) if start.exclude else None
+    return Prepared(chosen, store.template(plan.template_key).version, digest)
 
 
 def require_plugins(plan: Plan, registry: "Registry") -> None:

@@ -196,8 +196,8 @@ def check_inbox(core: Core, verb: Verb) -> Refusal | None:
     task = core.place(verb.node).node
     live = core.state.live[verb.node]
     traits = core.traits(task.plugin) if isinstance(task, Task) else None
-    if live.phase == "sleeping":
-        return Refusal("wrong_state", f"node {verb.node!r} waits for a time, not for a callback")
+    if traits is not None and traits.inline in ("timer", "display"):
+        return Refusal("wrong_state", f"node {verb.node!r} takes no callback")
     several = traits is not None and traits.multiple_callbacks
     if live.early and not several:
         return Refusal("wrong_state", f"node {verb.node!r} already has its callback")
@@ -258,6 +258,8 @@ def check_rerun(core: Core, verb: Verb) -> Refusal | None:
     flow_path = parent_path(verb.node)
     if status_of(core, flow_path) not in ("running", "suspended"):
         return Refusal("wrong_state", f"subflow {flow_path!r} is not under way; rerun from it")
+    if flow_path and core.state.live[flow_path].phase != "inside":
+        return Refusal("wrong_state", f"subflow {flow_path!r} is just being entered; wait")
     around = fork_around(core, verb.node)
     if around is not None:
         text = f"node {verb.node!r} stands inside fork {around!r}; rerun from the fork"

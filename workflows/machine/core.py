@@ -13,6 +13,7 @@ from translator.plan import (
     ROOT,
     FlowPath,
     Literal,
+    Node,
     NodePath,
     PluginRef,
     Ref,
@@ -36,7 +37,14 @@ from workflows.machine.program import Inputs, Place, Program, part
 from workflows.machine.state import Live, NodeState, Phase, RunState, Status
 
 ENDED: Final = ("finished", "skipped")
-FOLLOWED: Final = ("calling", "queued", "evaluating", "polling", "waiting", "sleeping")
+FOLLOWED: Final[tuple[Phase, ...]] = (
+    "calling",
+    "queued",
+    "evaluating",
+    "polling",
+    "waiting",
+    "sleeping",
+)
 """Phases in which something other than a person is expected to move the node."""
 
 NOTHING: Final[Mapping[str, JsonValue]] = {}
@@ -110,6 +118,8 @@ class Core:
         found = self.node_state(path)
         found.status = status
         found.since = self.now
+        if self.paused:
+            self.paused.pop(path, None)  # a flow that ends or fails while paused holds nobody
         if self.observer:
             self.observer(Changed(path, status))
         return found
@@ -137,10 +147,15 @@ class Core:
         found = self.node_state(path)
         return {"_loop": found.loop, "_inner_loop": found.inner_loop}
 
-    def is_current(self, path: NodePath, entry: int) -> bool:
-        """Say whether (path, entry) names the execution that is running now."""
-        found = self.state.nodes.get(path)
-        return found is not None and found.status == "running" and found.entry == entry
+    def awaiting(self, path: NodePath, entry: int, *phases: Phase) -> Node | None:
+        """Return the node at `path` if its execution `entry` stands in one of `phases`.
+
+        A subflow that is paused while its parameters are evaluated still waits for them.
+        """
+        live = self.state.live.get(path)
+        if live is None or live.phase not in phases or self.state.nodes[path].entry != entry:
+            return None
+        return self.program.places[path].node
 
     def traits(self, plugin: PluginRef) -> PluginTraits | None:
         """Return the traits of a plugin, None when the run does not know it."""

@@ -47,11 +47,13 @@ def step(core: Core, token_id: str, token: Token, enter: Enter) -> None:
     token.held_by = holder(core, path)
     if token.held_by is not None:
         core.held.setdefault(token.held_by, []).append(token_id)
+        # the stored order is the order of holding, so that a reloaded run frees them alike
+        core.state.tokens[token_id] = core.state.tokens.pop(token_id)
         return
     found = core.state.nodes.get(path)
     if found is not None and found.status in ENDED and over_limit(core, path, found):
         limit = core.settings.rerun_limit
-        core.state.live[path] = Live(token=token_id, started=core.now)
+        core.state.live[path] = Live(phase="inside", token=token_id, started=core.now)
         fail(core, path, f"node execution exceed rerun limit {limit}", exported=False)
         return
     begin(core, path, token_id)

@@ -20,7 +20,7 @@ what to do.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from pydantic import JsonValue
 
@@ -28,7 +28,7 @@ from activities.contract import RunSettings
 from translator.plan import ROOT, NodePath, Plan, Task, Variable, VariableKey, join_path
 from workflows.machine import nodes, tasks
 from workflows.machine.checks import Refusal
-from workflows.machine.core import Core, Observer
+from workflows.machine.core import FOLLOWED, Core, Observer
 from workflows.machine.events import (
     Command,
     Evaluated,
@@ -36,13 +36,21 @@ from workflows.machine.events import (
     SetTimer,
     TaskEnded,
     TimerFired,
+    TimerKind,
     Verb,
     VerbName,
 )
 from workflows.machine.flow import drive
 from workflows.machine.program import Program, lay_out
-from workflows.machine.state import JOURNAL_LENGTH, JournalEntry, RunState, Token
+from workflows.machine.state import JOURNAL_LENGTH, JournalEntry, Phase, RunState, Token
 from workflows.machine.verbs import VERBS, allowed_on, refusal, replace
+
+TIMED: Final[Mapping[TimerKind, tuple[Phase, ...]]] = {
+    "timeout": FOLLOWED,
+    "retry": ("retrying",),
+    "wait": ("sleeping",),
+}
+"""The phases in which each kind of timer means something."""
 
 
 class Given(NamedTuple):
@@ -122,11 +130,11 @@ class Machine:
         core = self._at(now)
         match event:
             case TaskEnded(path, entry, outcome):
-                node = core.place(path).node
-                if core.is_current(path, entry) and isinstance(node, Task):
+                node = core.awaiting(path, entry, "calling", "polling")
+                if isinstance(node, Task):
                     tasks.take_outcome(core, path, node, outcome)
             case Evaluated(path, entry, values, error):
-                if core.is_current(path, entry):
+                if core.awaiting(path, entry, "evaluating"):
                     nodes.take_values(core, path, values, error)
             case TimerFired():
                 self._fire(event)
@@ -138,7 +146,7 @@ class Machine:
     def reissue(self, now: float) -> list[Command]:
         """Return the commands that a stored state still waits for: polls, evaluations, timers."""
         core = self._at(now)
-        for path, live in core.state.live.items():
+        for path, live in list(core.state.live.items()):
             node, found = core.place(path).node, core.state.nodes[path]
             if live.phase == "evaluating":
                 nodes.evaluate_again(core, path)
@@ -147,9 +155,8 @@ class Machine:
             elif live.phase in ("sleeping", "retrying"):
                 kind = "wait" if live.phase == "sleeping" else "retry"
                 core.commands.append(SetTimer(path, found.entry, kind, live.deadline, node.name))
-            if live.timeout_at and isinstance(node, Task):
+            if core.state.live.get(path) is live and isinstance(node, Task):
                 tasks.rearm_timeout(core, path, node)
-        tasks.release(core)
         return self._drive()
 
     def drain(self, *, draining: bool) -> None:
@@ -184,24 +191,24 @@ class Machine:
         return self.core
 
     def _drive(self) -> list[Command]:
+        tasks.release(self.core)
         drive(self.core, nodes.enter)
         return self.core.commands
 
     def _fire(self, event: TimerFired) -> None:
         core, path = self.core, event.path
-        node, found = core.place(path).node, core.state.nodes.get(path)
-        live = core.state.live.get(path)
-        if found is None or found.entry != event.entry or live is None:
-            return
+        node = core.awaiting(path, event.entry, *TIMED[event.kind])
         if not isinstance(node, Task):
             return
-        if event.kind == "retry":
-            if live.phase == "retrying":
+        match event.kind:
+            case "retry":
                 VERBS["retry"].apply(core, Verb("retry", path, operator="system"))
-        elif found.status == "running" and event.kind == "wait":
-            tasks.wake(core, path, node)
-        elif found.status == "running":
-            tasks.run_out(core, path, node)
+            case "wait":
+                tasks.wake(core, path, node)
+            case "timeout":
+                tasks.run_out(core, path, node)
+            case _:
+                assert_never(event.kind)
 
     def _operate(self, verb: Verb) -> None:
         if self.was_accepted(verb.request_id):

@@ -197,7 +197,6 @@ def take_outcome(core: Core, path: NodePath, task: Task, outcome: Outcome) -> No
             wait(core, path, task, outcome)
         case _:
             assert_never(outcome)
-    release(core)
 
 
 def release(core: Core) -> None:
@@ -361,7 +360,6 @@ def move_on(core: Core, path: NodePath, task: Task, *, end_loop: bool = False) -
     target = path if again else join_path(core.place(path).flow_path, task.next)
     if live is not None:
         send(core, live.token, target)
-    release(core)
 
 
 def collect(
@@ -400,16 +398,17 @@ def collected(core: Core, path: NodePath, loop: LoopConfig) -> list[JsonValue]:
 
 def wake(core: Core, path: NodePath, task: Task) -> None:
     """End a node that waited for a time."""
-    live = core.state.live[path]
-    if live.phase == "sleeping":
-        end_well(core, path, task, Done())
+    end_well(core, path, task, Done())
 
 
 def run_out(core: Core, path: NodePath, task: Task) -> None:
     """End a node whose time limit is over: it fails, or fails and is skipped."""
-    force_fail(core, path, task, TIMED_OUT)
-    if task.timeout is not None and task.timeout.then == "skip":
-        skip_task(core, path, task)
+    if task.timeout is None or task.timeout.then == "fail":
+        force_fail(core, path, task, TIMED_OUT)
+        return
+    cut_short(core, path, task, TIMED_OUT)
+    core.change(path, "failed")
+    skip_task(core, path, task)
 
 
 def force_fail(core: Core, path: NodePath, task: Task, error: str) -> None:
@@ -417,13 +416,18 @@ def force_fail(core: Core, path: NodePath, task: Task, error: str) -> None:
 
     Source: bamboo-engine Engine.forced_fail_activity; differs: the plugin is told to stop.
     """
+    cut_short(core, path, task, error)
+    fail(core, path, error)
+
+
+def cut_short(core: Core, path: NodePath, task: Task, error: str) -> None:
+    """Stop what a running node does, here and outside, and note why."""
     live = core.state.live[path]
     core.cancel(path)
     stop_outside(core, path, task, live)
     live.timeout_at = 0
     core.record(path, None, {"ex_data": error, "_forced_failed": True}, merge=True)
-    fail(core, path, error)
-    release(core)
+    core.set_phase(path, "inside")
 
 
 def stop_outside(core: Core, path: NodePath, task: Task, live: Live) -> None:

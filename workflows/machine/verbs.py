@@ -67,26 +67,26 @@ def pause(core: Core, verb: Verb) -> None:
 def resume(core: Core, verb: Verb) -> None:
     """Let a paused flow go on."""
     core.change(verb.node, "running")
-    core.paused.pop(verb.node, None)
     free(core, verb.node)
 
 
 def free(core: Core, holder: str) -> None:
     """Send on the tokens that something held; another pause may hold them again."""
-    core.ready.extend(core.held.pop(holder, []))
+    for token_id in core.held.pop(holder, []):
+        core.state.tokens[token_id].held_by = None
+        core.ready.append(token_id)
 
 
 def revoke(core: Core, verb: Verb) -> None:
     """End the run for good, or stop a subflow and leave its node failed."""
     if verb.node:
+        core.cancel(verb.node)
         token = clear_flow(core, verb.node)
-        core.paused.pop(verb.node, None)
         live = core.set_phase(verb.node, "inside")
         live.token = token
         live.error = f"stopped by {verb.operator or 'an operator'}"
         core.change(verb.node, "failed")
         core.state.failed[verb.node] = live.error
-        tasks.release(core)
         return
     stop_all(core)
     core.end_run(Finish("revoked", {}))
@@ -107,34 +107,30 @@ def clear_flow(core: Core, flow_path: FlowPath) -> str:
     for path in [p for p in core.state.live if p.startswith(prefix) and p != flow_path]:
         stop_node(core, path)
     for token_id in [t for t in core.state.tokens if t.startswith(f"{owner}.")]:
-        drop_token(core, token_id)
-    token = core.state.tokens[owner]
-    if token.held_by is not None:
-        core.held.get(token.held_by, []).remove(owner)
-    token.held_by, token.pending = None, 0
-    for path in [p for p in core.paused if p.startswith(prefix) and p != flow_path]:
-        core.paused.pop(path)
+        take_back(core, token_id)
+        del core.state.tokens[token_id]
+    take_back(core, owner)
+    core.state.tokens[owner].pending = 0
     return owner
 
 
 def stop_node(core: Core, path: NodePath) -> None:
     """Stop a live node and mark it so."""
     node, live = core.place(path).node, core.state.live[path]
-    if core.state.nodes[path].status == "running":
-        core.cancel(path)
-        if isinstance(node, Task):
-            tasks.stop_outside(core, path, node, live)
-    elif live.phase == "retrying":
-        core.cancel(path)
+    core.cancel(path)
+    if isinstance(node, Task) and core.state.nodes[path].status == "running":
+        tasks.stop_outside(core, path, node, live)
     core.close(path)
-    core.change(path, "revoked")
+    core.change(path, "revoked").auto_retries = 0
 
 
-def drop_token(core: Core, token_id: str) -> None:
-    """Take a token off the board."""
-    token = core.state.tokens.pop(token_id)
-    if token.held_by is not None:
-        core.held.get(token.held_by, []).remove(token_id)
+def take_back(core: Core, token_id: str) -> None:
+    """Take a token away from what holds it, and out of the line of those that move."""
+    token = core.state.tokens[token_id]
+    line = core.ready if token.held_by is None else core.held[token.held_by]
+    if token_id in line:
+        line.remove(token_id)
+    token.held_by = None
 
 
 def retry(core: Core, verb: Verb) -> None:
@@ -143,7 +139,6 @@ def retry(core: Core, verb: Verb) -> None:
     core.cancel(verb.node)
     if isinstance(node, Subflow) and core.state.nodes[verb.node].status != "failed":
         clear_flow(core, verb.node)
-        core.paused.pop(verb.node, None)
     if isinstance(node, Task):
         prepare_task(core, verb, node)
     live = core.close(verb.node)
@@ -209,7 +204,6 @@ def skip(core: Core, verb: Verb) -> None:
         return
     if isinstance(node, Subflow) and core.state.nodes[verb.node].status != "failed":
         clear_flow(core, verb.node)
-        core.paused.pop(verb.node, None)
     live = core.close(verb.node)
     core.change(verb.node, "skipped")
     if live is not None and isinstance(node, Start | Subflow):
@@ -320,7 +314,6 @@ def rerun_from(core: Core, verb: Verb) -> None:
     if found.status not in ("finished", "skipped"):
         core.change(verb.node, "ready")
     send(core, owner, verb.node)
-    tasks.release(core)
 
 
 VERBS: Final[Mapping[VerbName, VerbRule]] = {

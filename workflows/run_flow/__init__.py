@@ -1,7 +1,7 @@
 """RunFlow, the workflow that runs a template; also under the template's own key as its type."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -47,6 +47,15 @@ class TemplateFlow(Operated):
         return await self.drive(RunInput(template=template, inputs=fields))
 
 
+@runtime_checkable
+class Paged(Protocol):
+    """A run with a page. By shape: the sandbox loads our classes anew, this is outside of it."""
+
+    def page(self) -> str:
+        """Return the text of the page."""
+        ...
+
+
 class PageInterceptor(Interceptor):
     """Draws the page's current details when, and only when, the Web UI asks for them."""
 
@@ -63,9 +72,18 @@ class _PageInbound(WorkflowInboundInterceptor):
         answer = await super().handle_query(input)
         if input.query == METADATA_QUERY:
             run = workflow.instance()
-            if isinstance(run, Operated):
+            if isinstance(run, Paged):
                 answer.current_details = run.page()
+            _drop_unnamed(answer.definition.signal_definitions)
+            _drop_unnamed(answer.definition.update_definitions)
         return answer
+
+
+def _drop_unnamed(definitions: Any) -> None:
+    """Leave out the handlers of unknown names: a form that offers them would only mislead."""
+    named = [each for each in definitions if each.name]
+    del definitions[:]
+    definitions.extend(named)
 
 
 def _run_input(read: RunInput | str) -> RunInput:

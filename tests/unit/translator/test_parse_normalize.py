@@ -199,6 +199,57 @@ def test_policies_are_clamped_as_bk_sops_does() -> None:
         assert found == (Timeout(after_s=wanted["timeout"], then=then) if wanted else None)
 
 
+@pytest.mark.parametrize(
+    ("given", "times", "interval_s", "reported"),
+    [
+        ({"times": 10, "interval": 60}, 10, 60, []),
+        ({"times": "4"}, 4, 0, []),
+        ({}, 10, 0, []),
+        ({"times": 0}, 10, 0, ["times"]),
+        ({"times": 99, "interval": 600}, 10, 60, ["times", "interval"]),
+        ({"times": -2, "interval": -3}, 2, 3, ["times", "interval"]),
+        ({"times": [], "interval": "soon"}, 10, 60, ["times", "interval"]),
+    ],
+)
+def test_a_retry_out_of_bounds_is_cut_and_reported(
+    given: dict[str, Any], times: int, interval_s: int, reported: list[str]
+) -> None:
+    found = parsed(web(activities={"n": node(auto_retry={"enable": True, **given})}))
+
+    retry = found.templates[0].tree.tasks["n"].auto_retry
+    assert retry == AutoRetry(times=times, interval_s=interval_s)
+    assert [(each.code, each.severity) for each in found.diagnostics] == [
+        ("SOP302", "warning") for _ in reported
+    ]
+    at = "/activities/n/auto_retry"
+    assert [each.where.path for each in found.diagnostics] == [f"{at}/{name}" for name in reported]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "after_s", "codes"),
+    [
+        (1, 1, []),
+        (0, None, ["SOP303"]),
+        (None, None, ["SOP303"]),
+        ("60", None, ["SOP303"]),
+        (1.5, None, ["SOP303"]),
+        (False, None, ["SOP303"]),
+        (10**30, None, ["SOP303"]),
+        (-5, 1, ["SOP303"]),
+        (True, 1, ["SOP303"]),
+    ],
+)
+def test_a_time_limit_is_a_positive_number_or_reported(
+    seconds: Any, after_s: int | None, codes: list[str]
+) -> None:
+    limit = {"enable": True, "seconds": seconds, "action": "forced_fail"}
+    found = parsed(web(activities={"n": node(timeout_config=limit)}))
+
+    task = found.templates[0].tree.tasks["n"]
+    assert task.timeout == (Timeout(after_s=after_s) if after_s else None)
+    assert [each.code for each in found.diagnostics] == codes
+
+
 # --- one rule at a time ------------------------------------------------------------------------
 
 
@@ -421,7 +472,7 @@ def test_flows_nested_as_deep_as_a_file_can_be_are_read() -> None:
         ),
         (
             {"activities": {"n": node(timeout_config={"enable": True, "seconds": "9"})}},
-            [("SOP007", "warning", "/activities/n/timeout_config")],
+            [("SOP303", "warning", "/activities/n/timeout_config")],
         ),
         (
             {
@@ -433,7 +484,7 @@ def test_flows_nested_as_deep_as_a_file_can_be_are_read() -> None:
         ),
         (
             {"activities": {"n": node(auto_retry={"enable": True, "times": "many"})}},
-            [("SOP007", "warning", "/activities/n/auto_retry/times")],
+            [("SOP302", "warning", "/activities/n/auto_retry/times")],
         ),
         (
             {"activities": {"n": node(auto_retry={"enable": "yes"})}},

@@ -138,6 +138,20 @@ def test_the_latest_version_drops_values_that_the_child_has_no_more() -> None:
     assert child.variables["a"].sources == (("n0", "y"),)
 
 
+@pytest.mark.parametrize("more", [{}, {"always_use_latest": True}], ids=["pinned", "latest"])
+def test_what_a_node_does_not_say_of_a_variable_is_the_childs_word(more: dict[str, Any]) -> None:
+    own = {"${a}": constant("${a}", custom_type="password", name="key", is_meta=False)}
+    given = {"${a}": {"key": "${a}", "show_type": "show", "value": "secret"}}
+    node = call("child", constants=given, **more)
+
+    child = child_of(tree(node), library=Shelf(child=tree({}, constants=own)))
+
+    variable = child.variables["a"]
+    assert (variable.custom_type, variable.name) == ("password", "key")
+    assert variable.value is not None
+    assert variable.value.value == "secret"
+
+
 def test_the_library_is_asked_for_the_pinned_version() -> None:
     shelf = Shelf(child_v1=tree({}), child=tree({}, {}))
 

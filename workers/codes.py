@@ -1,0 +1,267 @@
+"""What the codes mean that are not about a template: runs, plugins, installation, command line.
+
+`CODES` is their one table; together with the translator's own codes it makes docs/diagnostics.md.
+Run `python -m workers.codes` after a change here or to a rule.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from translator.formats.codes import CodeDoc
+from translator.rules.document import PAGE, page
+
+CODES: Final[Mapping[str, CodeDoc]] = {
+    "SOP220": CodeDoc(
+        "inputs of a run are wrong",
+        "A run is given values for variables that its template asks for, and that match them.",
+        "A wrong value would only show in the middle of the run.",
+        "`stdops run release --set taget=web-1`, where the variable is called `target`",
+        "Correct what the message names; `stdops plan` lists the variables of a template.",
+    ),
+    "SOP221": CodeDoc(
+        "input of the workflow cannot be read",
+        "The input of the workflow type `RunFlow` is one JSON object with at least `template`.",
+        "Without it there is nothing to run.",
+        "`temporal workflow start --type RunFlow --input '\"release\"'`",
+        'Start it with `{"template": "release", "inputs": {}}`.',
+    ),
+    "SOP300": CodeDoc(
+        "verb refused",
+        "A verb applies to the run and the node as they are now.",
+        "A verb that does not apply changes nothing; the message says what stands in its way.",
+        "`skip` of a node that is running",
+        "Look at `stdops status RUN`, which lists what can be done.",
+    ),
+    "SOP320": CodeDoc(
+        "the run ended because a node failed",
+        'With `on_failure: "fail"` a run ends at its first failed node.',
+        "The caller that started it is a program that waits for an answer, not a person.",
+        'A task that fails in a run with `on_failure: "fail"`',
+        "Mend what the node's error names, then start a new run; without `on_failure` the run "
+        "waits for a person instead.",
+    ),
+    "SOP410": CodeDoc(
+        "plugins cannot be loaded",
+        "Every entry point of the group `stdops.plugins` imports.",
+        "The plugins behind it are missing; those of other packages are there.",
+        "A plugin module that imports a package which is not installed",
+        "Repair or remove the package that the message names.",
+    ),
+    "SOP411": CodeDoc(
+        "plugin is written wrongly",
+        "A plugin has the signature that the decorator asks for, and the steps that it uses.",
+        "It would fail in a run; here it is found when it is loaded.",
+        "`async def deploy(call: int) -> None`, or `StillRunning` without a `poll` step",
+        "Write what the message says, at the function and line that it names.",
+    ),
+    "SOP412": CodeDoc(
+        "plugin is offered twice",
+        "A plugin's code and version is offered by one package.",
+        "Which of the two would run would depend on the order of installation.",
+        "Two packages that both bring `notify` version `v1.0`",
+        "Give one of them another version, or remove one of the packages.",
+    ),
+    "SOP420": CodeDoc(
+        "the plugin says no",
+        "What a plugin asks of the outside is granted.",
+        "The node fails with the plugin's own text.",
+        '`raise PluginError("host web-1 is not known")`',
+        "Mend what the text names, then `retry` the node, or `skip` it.",
+    ),
+    "SOP501": CodeDoc(
+        "a package name is taken",
+        "No other distribution brings `translator`, `activities`, `workflows` or `workers`.",
+        "Two packages of one name merge, and modules of the other would run in place of ours.",
+        "stdops installed beside another distribution that ships `workflows`",
+        "Install stdops in an environment of its own.",
+    ),
+    "SOP502": CodeDoc(
+        "the embedded server cannot be started",
+        "The program `temporal` is installed, its port is free, and its folder can be written.",
+        "`stdops dev` and `stdops demo` bring their own Temporal server.",
+        "Another server on the same port",
+        "Read the log that the message names, choose another port, or connect to a server of "
+        "your own with TEMPORAL_ADDRESS.",
+    ),
+    "SOP503": CodeDoc(
+        "no Temporal server answers",
+        "The server that the profile or TEMPORAL_ADDRESS names can be reached.",
+        "Runs live there.",
+        "`stdops status` without a server",
+        "Start one with `stdops dev`, or correct address, namespace and key.",
+    ),
+    "SOP504": CodeDoc(
+        "unknown run",
+        "A run is named by its workflow id.",
+        "The server does not know this one in this namespace.",
+        "`stdops status relase-1`",
+        "Take the name from `stdops list`; mind the namespace.",
+    ),
+    "SOP505": CodeDoc(
+        "no worker answers",
+        "A worker polls the task queue of the run.",
+        "The server holds the run, but only a worker can look into it or move it.",
+        "`stdops status RUN` while no worker runs",
+        "Start one with `stdops worker`; the run goes on from where it was.",
+    ),
+    "SOP506": CodeDoc(
+        "Temporal refuses the request",
+        "The server accepts what is asked of it.",
+        "A limit, a right or a name stands in the way.",
+        "A start with a workflow id that is in use",
+        "Correct what the message names.",
+    ),
+    "SOP507": CodeDoc(
+        "the run did not finish",
+        "The run whose end is awaited finishes.",
+        "It failed, was cancelled or was terminated.",
+        "`stdops run --wait` of a run that somebody terminates",
+        "`stdops status RUN` shows how far it came.",
+    ),
+    "SOP510": CodeDoc(
+        "unknown setting",
+        "Every variable `STDOPS_...` and every key of the settings file is a setting.",
+        "A mistyped setting would be ignored in silence.",
+        "`STDOPS_TASK_QEUE=zone-b`",
+        "Correct or remove it; `stdops doctor` lists all settings.",
+    ),
+    "SOP511": CodeDoc(
+        "wrong value of a setting",
+        "A setting has the type that its description says.",
+        "It would fail later, or do something else than was meant.",
+        "`STDOPS_PLUGIN_QUEUES=zone-b`, where an object is wanted",
+        "Write the value as the message describes it.",
+    ),
+    "SOP512": CodeDoc(
+        "settings file cannot be read",
+        "The file that STDOPS_CONFIG names is there, and is TOML in UTF-8.",
+        "Going on without it would run with other settings than were meant.",
+        "A file with `queue = ` and no value",
+        "Mend the line that the message names.",
+    ),
+    "SOP520": CodeDoc(
+        "the store cannot be used",
+        "The database of STDOPS_STORE_URL can be opened and answers.",
+        "Templates and plans are kept there.",
+        "An address of a database server that is down",
+        "Check STDOPS_STORE_URL, STDOPS_DATA_DIR, and that the folder or server is there.",
+    ),
+    "SOP521": CodeDoc(
+        "the store is locked",
+        "Nobody holds the store's lock for longer than ten seconds.",
+        "SQLite lets one process write at a time.",
+        "An import during another program's long transaction",
+        "Wait and try again; for many writers use PostgreSQL.",
+    ),
+    "SOP522": CodeDoc(
+        "the store is damaged",
+        "The file is a database.",
+        "What it held cannot be read.",
+        "A file that was cut off when the disk was full",
+        "Restore it from a copy, or move it away and import the templates again.",
+    ),
+    "SOP523": CodeDoc(
+        "the store is read-only",
+        "The store's file and folder can be written.",
+        "Importing a template writes, and so does a run that leaves nodes out.",
+        "A folder that belongs to another user",
+        "Make it writable, or set STDOPS_STORE_URL to another place.",
+    ),
+    "SOP524": CodeDoc(
+        "the store is newer than stdops",
+        "The store has a shape that this version knows.",
+        "An older version would misread it.",
+        "Going back to an older stdops with the same store",
+        "Upgrade stdops on this machine, or use another store.",
+    ),
+    "SOP525": CodeDoc(
+        "unknown template",
+        "The store holds a template of that key.",
+        "There is nothing to run.",
+        "`stdops run relase`",
+        "Correct the key, or bring the template in by `stdops import FILE`.",
+    ),
+    "SOP526": CodeDoc(
+        "unknown version of a template",
+        "The store holds that version, and a version is a whole number.",
+        "Another version may do something else.",
+        "`stdops run release --version 9`",
+        "Name a version that is there, or leave it out to take the newest.",
+    ),
+    "SOP527": CodeDoc(
+        "plan is not in the store",
+        "The worker finds the plan of a run by its digest.",
+        "Worker and command line use different stores, or the store was emptied.",
+        "A worker on another machine with a SQLite store of its own",
+        "Let all use the same STDOPS_STORE_URL, or import the template again.",
+    ),
+    "SOP528": CodeDoc(
+        "plan is of another version of stdops",
+        "A stored plan has a shape that this version knows.",
+        "It cannot be read.",
+        "A plan that a newer stdops wrote",
+        "Upgrade stdops, or import the template again.",
+    ),
+    "SOP540": CodeDoc(
+        "the system refuses",
+        "Files can be read and written where a command needs it.",
+        "The operating system has said no.",
+        "`stdops lint` of a file without permission to read it",
+        "Check the name and the permissions of what the message names.",
+    ),
+    "SOP541": CodeDoc(
+        "an argument cannot be used",
+        "A file, a template or a value that a command is given is there and can be read.",
+        "The command would do something else than was meant.",
+        "`stdops lint relase.json`, `--set` without a `=`",
+        "Correct what the message names.",
+    ),
+    "SOP542": CodeDoc(
+        "several templates in the file",
+        "A command that works on one template is told which.",
+        "The file holds more than one.",
+        "`stdops plan export.dat` with three templates in it",
+        "Name the one that is meant after the file.",
+    ),
+    "SOP543": CodeDoc(
+        "mocks cannot be read",
+        "Mocks are an object of nodes or plugins, each with what its calls do.",
+        "The simulation would play something else than was meant.",
+        '`{"ping": {"outcome": "fails"}}`',
+        'Write `{"<node or plugin>": [{"outcome": "fail", "error": "..."}, {}]}`.',
+    ),
+    "SOP544": CodeDoc(
+        "a mock is for nobody",
+        "A mock names a node or a plugin of the template.",
+        "It would be ignored in silence.",
+        "A mock for a node that was renamed",
+        "Correct the name.",
+    ),
+    "SOP545": CodeDoc(
+        "no worker to run it",
+        "A worker polls the queue when a run is started from the command line.",
+        "The run would wait without a word.",
+        "`stdops run release` without a worker",
+        "Start one with `stdops worker`, or use `stdops run --dev`.",
+    ),
+    "SOP599": CodeDoc(
+        "stdops has failed",
+        "stdops does not fail by itself.",
+        "This is a fault of ours; the traceback is in the file that the message names.",
+        "Any message with this code",
+        "Please report it, with that file.",
+    ),
+}
+"""Every code of operations, plugins, installation and the command line, in order."""
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(CODES), "utf-8")
+    sys.stdout.write(f"wrote {PAGE.name}\n")
+
+
+if __name__ == "__main__":
+    main()
