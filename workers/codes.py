@@ -12,6 +12,13 @@ from translator.formats.codes import CodeDoc
 from translator.rules.document import PAGE, page
 
 CODES: Final[Mapping[str, CodeDoc]] = {
+    "SOP219": CodeDoc(
+        "a value is nested too deeply",
+        "A value has lists and objects at most 100 deep.",
+        "Deeper ones only exhaust the stack; none of real templates comes near.",
+        "`set_variables` with a list in a list, 101 times",
+        "Flatten it, or pass it as text.",
+    ),
     "SOP220": CodeDoc(
         "inputs of a run are wrong",
         "A run is given values for variables that its template asks for, and that match them.",
@@ -124,7 +131,7 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         "Every variable `STDOPS_...` and every key of the settings file is a setting.",
         "A mistyped setting would be ignored in silence.",
         "`STDOPS_TASK_QEUE=zone-b`",
-        "Correct or remove it; `stdops doctor` lists all settings.",
+        "Correct or remove it; the message names the nearest setting.",
     ),
     "SOP511": CodeDoc(
         "wrong value of a setting",

@@ -104,6 +104,8 @@ class Grower:
         options: dict[str, Any] = {"plugin": code}
         if draw(st.integers(0, 3)) == 0:
             options |= self.options()
+        if code in {"nobody_has_it", "timer"}:
+            options["skippable"] = True  # its failure cannot be mended by a retry
         inputs: dict[str, JsonValue] = {"x": draw(st.sampled_from(INPUTS))}
         if code == "timer":
             inputs["for"] = draw(st.sampled_from([5, "${v}", "never", "${v + 9}"]))
@@ -149,9 +151,11 @@ class Grower:
         targets += [join] * self.draw(st.integers(0, 1))
         ways = self.ways(key, targets)
         default = ways[-1] if self.draw(st.booleans()) else None
-        make = self.draw(st.sampled_from([Parallel, ConditionalParallel]))
-        options = {"default": default} if make is ConditionalParallel else {}
-        nodes[key] = make(id=key, name=key, branches=ways, converge=join, **options)
+        nodes[key] = (
+            Parallel(id=key, branches=ways, converge=join)
+            if self.draw(st.booleans())
+            else ConditionalParallel(id=key, branches=ways, default=default, converge=join)
+        )
         return key
 
     def choice(self, nodes: dict[NodeId, Node], then: NodeId, depth: int) -> NodeId:
@@ -191,15 +195,13 @@ def plans(draw: DrawFn, most: int = 12) -> Plan:
     return Plan(template_key="t", flow=Grower(draw, draw(st.integers(1, most))).flow(0))
 
 
-def run_settings() -> st.SearchStrategy[RunSettings]:
+@st.composite
+def run_settings(draw: DrawFn) -> RunSettings:
     """Settings with narrow limits, so that they matter."""
-    return st.builds(
-        lambda slots, limit, first_hit: settings(
-            in_flight=slots, rerun_limit=limit, first_hit=first_hit
-        ),
-        st.sampled_from([1, 2, 200]),
-        st.sampled_from([1, 3]),
-        st.booleans(),
+    return settings(
+        in_flight=draw(st.sampled_from([1, 2, 200])),
+        rerun_limit=draw(st.sampled_from([1, 3])),
+        first_hit=draw(st.booleans()),
     )
 
 
@@ -214,6 +216,8 @@ class Move(NamedTuple):
     how: int
 
 
+SETTING: Final[list[VerbName]] = ["set_variables"]
+SET: Final[Sequence[JsonValue]] = (1, "${w}", "${v}", {"a": 1})
 MOVES: Final = ("answer", "answer", "answer", "answer", "fitting", "any", "late", "reload", "drain")
 
 
@@ -307,8 +311,8 @@ class Player:
         run = self.run
         touched = ["", *run.state.live, *(t.node for t in run.state.tokens.values())]
         path = touched[move.which % len(touched)]
-        names = [*run.machine.allowed_on(path, run.now), *(["set_variables"] if not path else [])]
-        kept = [name for name in names if name != "revoke" or (path and move.how == 0)]
+        names = run.machine.allowed_on(path, run.now) + ([] if path else SETTING)
+        kept: list[VerbName] = [n for n in names if n != "revoke" or (path and move.how == 0)]
         if kept:
             self.verb(kept[(move.which + move.how) % len(kept)], path, move.how)
 
@@ -319,24 +323,28 @@ class Player:
 
 def verb_of(run: Run, name: VerbName, path: str, how: int) -> Verb:
     """A verb with the fields that it needs."""
+    return Verb(name, path, operator=f"op{how}", **fields_of(run, name, path, how))
+
+
+def fields_of(run: Run, name: VerbName, path: str, how: int) -> dict[str, Any]:
+    """The fields of a verb; some fit, some do not."""
     some: Mapping[str, JsonValue] = {"x": how, "y": "${v}"}
+    retries: Sequence[dict[str, Any]] = ({}, {"inputs": some}, {"set_inputs": some})
     match name:
+        case "retry" | "skip" if how == 3:
+            return {"this_pass": True}
         case "retry":
-            kinds: Sequence[dict[str, Any]] = ({}, {"inputs": some}, {"set_inputs": some}, {})
-            is_pass = how == 3
-            return Verb(name, path, this_pass=is_pass, **(kinds[how % 4] if how < 4 else {}))
-        case "skip":
-            return Verb(name, path, this_pass=how == 3)
+            return retries[how % 3] if how < 6 else {}
         case "choose":
-            return Verb(name, path, branches=(branch_of(run, path, how),))
+            return {"branches": (branch_of(run, path, how),)}
         case "callback":
-            return Verb(name, path, data={"how": how}, token=1 if how == 7 else None)
+            return {"data": {"how": how}, "token": 1 if how == 7 else None}
         case "set_timer":
-            return Verb(name, path, data=[5, 0, "2026-01-31 08:00:00", None][how % 4])
+            return {"data": [5, 0, "2026-01-31 08:00:00", None][how % 4]}
         case "set_variables":
-            return Verb(name, path, values={"v": [1, "${w}", "${v}", {"a": 1}][how % 4]})
+            return {"values": {"v": SET[how % len(SET)]}}
         case _:
-            return Verb(name, path, operator=f"op{how}")
+            return {}
 
 
 def branch_of(run: Run, path: str, how: int) -> str:
@@ -351,7 +359,7 @@ def branch_of(run: Run, path: str, how: int) -> str:
 
 # --- bringing a run to its end ----------------------------------------------------------------
 
-PATIENCE: Final = 5_000
+PATIENCE: Final = 600
 
 
 def bring_to_end(run: Run) -> None:

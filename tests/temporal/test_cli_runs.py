@@ -146,11 +146,28 @@ async def test_a_failed_run_is_found_mended_and_followed_to_its_end(
     assert target.deployed == ["canary", "standby"]
 
 
+async def test_ctrl_c_leaves_a_waited_run_going(release: str, target: Target, worker: Env) -> None:
+    args = ("run", release, "canary", "--set", f"target={target.url}", "--id", "left", "--wait")
+    process = await process_of(args, worker)
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        while b"Waiting" not in await process.stdout.readline():
+            pass
+
+    process.send_signal(signal.SIGINT)
+    _, errors = await process.communicate()
+
+    assert process.returncode == 130
+    assert "the run goes on" in errors.decode()
+    assert (await stdops(worker, "status", "left", "--watch"))[0] == 0
+
+
 async def test_the_same_id_starts_a_run_once(release: str, target: Target, worker: Env) -> None:
     args = ("run", release, "canary", "--set", f"target={target.url}", "--id", "once")
 
-    first, second = await asked(worker, *args), await asked(worker, *args)
+    first, second = await asked(worker, *args, "--wait"), await asked(worker, *args)
 
+    assert first["result"]["state"] == "finished"
     assert (first["created"], second["created"]) == (True, False)
     assert first["run_id"] == second["run_id"]
 

@@ -181,7 +181,7 @@ async def test_a_subflow_has_variables_of_its_own(flows: Flows) -> None:
     made = plan(
         "start sub1 end",
         nodes=[subflow("sub1", inner, params={"p": "${x}"})],
-        variables=[variable("x", "v"), told("out", "sub1", "q")],
+        variables=[variable("x", "v"), told("out", "sub1", "${q}")],
         outputs=["out"],
     )
 
@@ -201,13 +201,21 @@ async def test_expressions_are_evaluated_for_tasks_gateways_and_outputs(flows: F
     assert (await flows.run(made))["outputs"] == {"y": "p,q", "z": "P,Q!"}
 
 
-async def test_an_expression_that_fails_fails_its_node_with_the_reason(flows: Flows) -> None:
-    run = await flows.start(plan("start a end", nodes=[task("a", inputs={"text": "${1 / 0}"})]))
+async def test_a_variable_that_cannot_be_computed_fails_its_node_with_the_reason(
+    flows: Flows,
+) -> None:
+    made = plan(
+        "start a end",
+        nodes=[task("a", inputs={"text": "${x}"})],
+        variables=[variable("x", "v", code="nobodys")],
+    )
+    run = await flows.start(made)
     await until_failed(run, "a")
 
-    seen = await ask(run, "status")
+    [failed] = (await ask(run, "status"))["failed"]
 
-    assert "division" in seen["failed"][0]["reason"]
+    assert "'x'" in failed["reason"]
+    assert "'nobodys'" in failed["reason"]
 
 
 async def test_on_failure_fail_closes_the_run_as_failed(flows: Flows) -> None:

@@ -59,22 +59,30 @@ async def follow(runs: "Runs", run: str, *, drawn: bool | None = None) -> Code:
         StdopsError: the run failed, or cannot be read.
     """
     in_place = sys.stdout.isatty() if drawn is None else drawn
+    with _screen(in_place=in_place) as screen:
+        result = await watch(runs, run, screen, in_place=in_place)
+    return Code.STANDING if result is None else tell_result(result)
+
+
+async def watch(
+    runs: "Runs", run: str, screen: "Screen | None" = None, *, in_place: bool = False
+) -> Mapping[str, Any] | None:
+    """Wait for the end of a run and return its result, or None where it stands.
+
+    Raises:
+        StdopsError: the run failed, or cannot be read.
+    """
     result = asyncio.ensure_future(runs.result(run))
     try:
-        with _screen(in_place=in_place) as screen:
-            while not result.done():
-                status = await _show(runs, run, screen, in_place=in_place)
-                if stands(status):
-                    break
-                await asyncio.wait({result}, timeout=PAUSE_S)
-            else:
-                await _show(runs, run, screen, in_place=in_place)
+        while not result.done():
+            status = await _show(runs, run, screen, in_place=in_place)
+            if stands(status):
+                return None
+            await asyncio.wait({result}, timeout=PAUSE_S)
+        await _show(runs, run, screen, in_place=in_place)
+        return await result
     finally:
-        if not result.done():
-            result.cancel()
-    if result.cancelled() or not result.done():
-        return Code.STANDING
-    return tell_result(result.result())
+        result.cancel()
 
 
 async def moved(runs: "Runs", run: str) -> None:
@@ -153,7 +161,7 @@ def drawing_of(text: str) -> "RenderableType":
 # --- screens ----------------------------------------------------------------------------------
 
 
-async def _show(runs: "Runs", run: str, screen: Screen, *, in_place: bool) -> Status:
+async def _show(runs: "Runs", run: str, screen: Screen | None, *, in_place: bool) -> Status:
     """Read the run and show it; a run that has just ended may have no worker left to ask."""
     try:
         status: Status = await runs.query(run, "status")
@@ -162,7 +170,8 @@ async def _show(runs: "Runs", run: str, screen: Screen, *, in_place: bool) -> St
         if error.code != "SOP505":
             raise
         return {"state": "Running", "reason": "no worker answers"}
-    screen.show(status, drawing)
+    if screen is not None:
+        screen.show(status, drawing)
     return status
 
 

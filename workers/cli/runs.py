@@ -173,19 +173,31 @@ async def _start(
         )
     started = await connection.runs.start(request)
     begun.append(started)
-    _tell_start(started, as_json=as_json)
     if not served:
         remark(f"no worker polls the queue {settings.task_queue!r} yet: start `stdops worker`")
-    return await _wait(connection, started, as_json=as_json) if wait else Code.OK
+    if as_json and wait:
+        return await _wait_in_json(connection, started)
+    _tell_start(started, as_json=as_json)
+    return await _wait(connection, started) if wait else Code.OK
 
 
-async def _wait(connection: "Connection", started: "Started", *, as_json: bool = False) -> Code:
+async def _wait_in_json(connection: "Connection", started: "Started") -> Code:
+    """Wait for the end of a run; print one object, `result` null where it stands."""
+    from dataclasses import asdict
+
+    from workers.cli.follow import watch
+
+    result = await watch(connection.runs, started.workflow_id)
+    print_json({**asdict(started), "result": result})
+    if result is None:
+        return Code.STANDING
+    return Code.OK if result.get("state") == "finished" else Code.ERRORS
+
+
+async def _wait(connection: "Connection", started: "Started") -> Code:
     """Follow a run to its end, or to where it stands."""
     from workers.cli.follow import follow
 
-    if as_json:
-        print_json(await connection.runs.result(started.workflow_id))
-        return Code.OK
     code = await follow(connection.runs, started.workflow_id)
     if code is Code.STANDING:
         await _tell_standing(connection, started.workflow_id)
@@ -205,14 +217,9 @@ async def _tell_standing(connection: "Connection", name: str, prefix: str = "") 
 
 def _tell_start(started: "Started", prefix: str = "", *, as_json: bool) -> None:
     if as_json:
-        print_json(
-            {
-                "workflow_id": started.workflow_id,
-                "run_id": started.run_id,
-                "url": started.url,
-                "created": started.created,
-            }
-        )
+        from dataclasses import asdict
+
+        print_json(asdict(started))
         return
     word = "started" if started.created else "already there:"
     name = started.workflow_id

@@ -90,8 +90,7 @@ Event: TypeAlias = TaskEnded | Evaluated | TimerFired | Verb
 # --- commands ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class RunTask:
+class RunTask(NamedTuple):
     """Carry out one step of a plugin."""
 
     path: NodePath
@@ -107,7 +106,7 @@ class RunTask:
     inner_loop: int
     executor: str
     handle: JsonValue = None
-    outputs: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    outputs: Mapping[str, JsonValue] = {}
     data: JsonValue = None
     after_s: float = 0
 

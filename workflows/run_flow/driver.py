@@ -146,7 +146,7 @@ class Driver:
             )
             if self._broken is not None:  # a bug of ours: shown by the workflow task, never hidden
                 raise self._broken
-            if self._must_roll_over() and self._finish is None:
+            if self._finish is None and self._executing == 0 and self._is_long():
                 await self._roll_over(given)
         await self._quiet()
         self._publish()
@@ -160,14 +160,25 @@ class Driver:
 
     # --- rolling over ---
 
-    def _must_roll_over(self) -> bool:
-        info, machine = workflow.info(), self.machine()
-        limit = machine.core.settings.roll_over_events
-        length = info.get_current_history_length()
-        if not (length >= limit if limit else info.is_continue_as_new_suggested()):
-            return False
-        machine.drain(draining=length > (limit * DRAIN_FACTOR or DRAIN_EVENTS))
-        return self._executing == 0
+    def _is_long(self) -> bool:
+        """Say whether the history is long enough to go on in a fresh one."""
+        limit = self.machine().core.settings.roll_over_events
+        info = workflow.info()
+        if limit:
+            return info.get_current_history_length() >= limit
+        return info.is_continue_as_new_suggested()
+
+    def _hold_back(self) -> None:
+        """Start no new call where the run could roll over now, or must soon.
+
+        Without it a chain would never have a moment at which nothing executes.
+        """
+        if not self._is_long():
+            return
+        machine = self.machine()
+        limit = machine.core.settings.roll_over_events * DRAIN_FACTOR or DRAIN_EVENTS
+        must = workflow.info().get_current_history_length() > limit
+        machine.drain(draining=must or self._executing == 0)
 
     async def _roll_over(self, given: RunInput) -> None:
         """Go on in a fresh history; polls and timers are begun again there from the state."""
@@ -182,6 +193,7 @@ class Driver:
 
     def apply(self, event: Event) -> None:
         """Fold an event into the Machine and carry out what it asks for."""
+        self._hold_back()
         self._perform(self.machine().handle(event, workflow.time()))
 
     def _perform(self, commands: Sequence[Command]) -> None:

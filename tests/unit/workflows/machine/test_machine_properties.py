@@ -1,16 +1,11 @@
-import pytest
 from hypothesis import given, settings
 
 from activities.contract import RunSettings
-from tests.helpers.runs import OVER, Run, stored
+from tests.helpers.runs import OVER, Run
 from tests.helpers.strategies import Move, Player, bring_to_end, moves, plans, run_settings
 from translator.plan import Plan
-from workflows.machine.events import Event, Verb
-from workflows.machine.machine import Machine
-from workflows.machine.state import load_state
 
-SOME = 200
-MANY = 5_000
+SOME = 60
 
 
 def play(plan: Plan, options: RunSettings, script: list[Move]) -> Run:
