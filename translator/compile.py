@@ -69,6 +69,7 @@ class _Compiler:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
+        self.plugins: dict[tuple[str, str], PluginRef] = {}
         self.variables = {key: _variable(v, tree.variables) for key, v in tree.variables.items()}
         self.writes = _writes(tree.variables.values())
         self.converges = match_gateways(tree).converge
@@ -114,11 +115,20 @@ class _Compiler:
 
     def reads(self, values: Iterable[Value]) -> tuple[VariableKey, ...]:
         """Close over the variables that values need; a cycle is the checks' to report."""
-        kept = list(values)
+        kept = [value for value in values if not isinstance(value, Literal)]
+        if not kept:
+            return ()
         try:
             return tuple(closure(kept, self.variables.get))
         except ReferenceCycle:
             return tuple(dict.fromkeys(key for value in kept for key in reads(value)))
+
+    def plugin(self, code: str, version: str) -> PluginRef:
+        """Return the one reference to a plugin that all its tasks share."""
+        found = self.plugins.get((code, version))
+        if found is None:
+            found = self.plugins[code, version] = PluginRef(code=code, version=version)
+        return found
 
     def task(self, task: SourceTask) -> Task:
         inputs = {key: self.value(task.id, key, source) for key, source in task.inputs.items()}
@@ -126,7 +136,7 @@ class _Compiler:
             id=task.id,
             name=task.name,
             next=self.target(task.outgoing[0]),
-            plugin=PluginRef(code=task.code, version=task.version or "legacy"),
+            plugin=self.plugin(task.code, task.version or "legacy"),
             inputs=inputs,
             raw=tuple(key for key, source in task.inputs.items() if source.kind == "plain"),
             verbatim=tuple(key for key, source in task.inputs.items() if source.verbatim),

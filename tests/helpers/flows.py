@@ -1,8 +1,8 @@
 """Runs on the real server for tests: a worker on a queue of its own, plugins that obey the test.
 
-`open_flows(client)` gives a `Flows`: it keeps plans, starts runs, and waits without sleeping, by the
-run's own queries and by what the plugins note. A plugin that has to wait for a test waits at a gate
-that the test opens.
+`open_flows(client)` gives a `Flows`, which keeps plans and starts runs. Waiting needs no sleep: a
+run is asked by its own queries, and the plugins note what they are asked. A plugin that has to wait
+for a test waits at a gate that the test opens.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from workers.settings import Settings
 from workers.store import NewTemplate, Store
 from workers.worker import WorkerParts, worker_parts, workflow_runner
 
-WAIT_S: Final = 8
+WAIT_S: Final = 30
 """The longest that a test waits for one thing."""
 
 Run = WorkflowHandle[Any, Any]
@@ -249,7 +249,7 @@ def told(key: str, node: str, output: str = "text") -> SourceVariable:
 class _Loader(PlanLoader):
     """Hands out the settings as the tests bend them."""
 
-    bent: Mapping[str, JsonValue] = {}
+    bent: Mapping[str, object] = {}
 
     def run_settings(self, plan: Plan) -> RunSettings:
         return super().run_settings(plan).model_copy(update=dict(self.bent))
@@ -286,7 +286,7 @@ class Flows:
 
     async def run(self, made: Plan, **fields: JsonValue) -> dict[str, Any]:
         """Run a plan to its end."""
-        return await result(await self.start(made, **fields))
+        return await result(await self.start(made, run_id="", **fields))
 
     def asked(self, run: Run) -> list[tuple[str, str]]:
         """Return which steps of which nodes the plugins were asked for, in order."""
@@ -303,7 +303,7 @@ class Flows:
 
 @asynccontextmanager
 async def open_flows(
-    client: Client, *, queue: str = "", cached: int = 1000, **bent: JsonValue
+    client: Client, *, queue: str = "", cached: int = 1000, **bent: object
 ) -> AsyncGenerator[Flows]:
     """Run a worker as long as the context lasts.
 
@@ -371,8 +371,12 @@ async def until_waiting(run: Run, node: str) -> None:
 
 async def verb(run: Run, name: str, *args: JsonValue, **fields: JsonValue) -> Any:
     """Give a verb as an update and return what the run answered."""
-    sent = list(args) if args else [fields]
+    return await send(run, name, list(args) if args else [fields])
+
+
+async def send(run: Run, name: str, args: Sequence[JsonValue]) -> Any:
+    """Send an update with these very arguments."""
     update = run.execute_update(  # pyright: ignore[reportUnknownMemberType]  the SDK's overloads
-        name, args=sent, rpc_timeout=timedelta(seconds=WAIT_S)
+        name, args=args, rpc_timeout=timedelta(seconds=WAIT_S)
     )
     return await asyncio.wait_for(update, WAIT_S)

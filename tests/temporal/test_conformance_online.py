@@ -1,5 +1,6 @@
 """Recorded cases of the real engine, played through the product's driver on the real server."""
 
+import re
 import signal
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -16,9 +17,9 @@ CASES = Path(__file__).resolve().parents[1] / "conformance" / "cases"
 SAMPLE = 40
 ALL_S = 1200
 
-POLL_OUTPUTS_LOST = frozenset({"failure/forced_fail_poll", "failure/forced_fail_keeps_outputs"})
-"""What a poll has told since its call is in its heartbeat alone, and the server does not hand that
-over when the poll is cancelled between two looks (it answers ACTIVITY_ID_NOT_STARTED)."""
+PROGRESS_LOST = re.compile(r"data\.\w+\.outputs\.polls: \d+ expected, got \d+")
+"""A known gap: what a poll has told since its call stands in its heartbeat alone, and the server does
+not hand that over when the poll is cancelled between two looks (ACTIVITY_ID_NOT_STARTED)."""
 
 
 @pytest.fixture
@@ -30,24 +31,21 @@ async def sandbox() -> AsyncGenerator[Sandbox]:
 async def differing(
     client: Client, sandbox: Sandbox, cases: Sequence[dict[str, Any]]
 ) -> dict[str, list[str]]:
-    """Play cases; returns the differences of those that differ."""
+    """Play cases; returns the differences of those that differ, without the known gap."""
     judged = [judge_pipeline(*pair) async for pair in play_on(client, sandbox, cases)]
     assert len(judged) == len(cases)
-    return {one.id: one.differences for one in judged if one.differences}
+    left = {one.id: [d for d in one.differences if not PROGRESS_LOST.search(d)] for one in judged}
+    return {name: found for name, found in left.items() if found}
 
 
 async def test_a_sample_of_recorded_cases_comes_out_alike(client: Client, sandbox: Sandbox) -> None:
     cases = sampled(cases_in(CASES), SAMPLE, seed=1)
 
-    found = await differing(client, sandbox, cases)
-
-    assert {name: why for name, why in found.items() if name not in POLL_OUTPUTS_LOST} == {}
+    assert await differing(client, sandbox, cases) == {}
 
 
 @pytest.mark.slow
 async def test_all_recorded_cases_come_out_alike(client: Client, sandbox: Sandbox) -> None:
     signal.alarm(ALL_S)
 
-    found = await differing(client, sandbox, cases_in(CASES))
-
-    assert {name: why for name, why in found.items() if name not in POLL_OUTPUTS_LOST} == {}
+    assert await differing(client, sandbox, cases_in(CASES)) == {}

@@ -58,7 +58,7 @@ async def deploy(call: Call[Nothing]) -> Seen:
     await stand_still()
     return Seen(seen=life)
 
-@plugin("job")
+@plugin("job", heartbeat_s=1)
 async def job(call: Call[Nothing]) -> Seen:
     note(call, "call")
     raise StillRunning("job 7", 0.2)

@@ -32,19 +32,23 @@ def replayer() -> Replayer:
     )
 
 
+def recorded(stem: str) -> str:
+    return (FOLDER / f"{stem}.json").read_text("utf-8")
+
+
 def situation(file: Path) -> str:
     return file.name.split(".")[0]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 async def test_a_recorded_history_replays(replayer: Replayer, file: Path) -> None:
-    history = WorkflowHistory.from_json(situation(file), file.read_text("utf-8"))
+    history = WorkflowHistory.from_json(situation(file), recorded(file.stem))
 
     await replayer.replay_workflow(history)
 
 
 async def test_a_history_of_other_commands_does_not_replay(replayer: Replayer) -> None:
-    text = (FOLDER / "chain.json").read_text("utf-8")
+    text = recorded("chain")
     other = text.replace('"activityId": "b:1"', '"activityId": "z:1"')
     assert other != text
 

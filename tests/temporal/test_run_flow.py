@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
@@ -258,7 +259,7 @@ async def test_a_timer_ends_its_node_at_its_time(flows: Flows) -> None:
 
     assert (await result(run))["state"] == "finished"
     kinds = [event.event_type for event in (await run.fetch_history()).events]
-    assert kinds.count(17) == 1  # EVENT_TYPE_TIMER_STARTED
+    assert kinds.count(EventType.EVENT_TYPE_TIMER_STARTED) == 1
     assert flows.asked(run) == []
 
 

@@ -22,6 +22,7 @@ from tests.helpers.flows import (
     open_flows,
     plan,
     result,
+    send,
     told,
     until,
     until_failed,
@@ -30,7 +31,7 @@ from tests.helpers.flows import (
 )
 from workflows.messages import MESSAGES
 
-HUGE = {"node": "x" * 1_000_000}
+HUGE: dict[str, JsonValue] = {"node": "x" * 1_000_000}
 ODD: list[list[JsonValue]] = [[], [[]], ["x"], [{}], [7], [{"node": 5}], [{"surplus": 1}], [HUGE]]
 ODD_NAMES = ["nothing", "list", "text", "object", "number", "wrong type", "unknown field", "huge"]
 TAKES_NOTHING = ("pause", "resume", "revoke")
@@ -89,7 +90,7 @@ async def test_an_update_with_no_argument_at_all_is_read_as_an_empty_object(flow
     run = await flows.start(WAITING)
     await until_waiting(run, "a")
 
-    answer = await asyncio.wait_for(run.execute_update("pause"), 30)
+    answer = await send(run, "pause", [])
 
     assert answer["state"] == "Paused"
     await verb(run, "resume")

@@ -34,7 +34,7 @@ from workers.settings import Settings
 FOLDER: Final = Path(__file__).resolve().parents[1] / "replay"
 ROLL_OVER: Final = 20
 SCRUBBED: Final = {"identity": "worker", "buildId": "build", "lastWorkerIdentity": "worker"}
-DROPPED: Final = frozenset({"stackTrace", "workerVersion", "sdkMetadata"})
+DROPPED: Final = frozenset({"stackTrace", "workerVersion"})
 
 Move = Callable[[Flows, Run], Awaitable[None]]
 
@@ -66,6 +66,11 @@ async def _skip(_flows: Flows, run: Run) -> None:
     await run.signal("skip", {"node": "f"})
     await run.signal("skip", "no object")
     await run.signal("skpi", {"node": "f"})
+
+
+async def _skip_and_answer(flows: Flows, run: Run) -> None:
+    await _skip(flows, run)
+    await _answer(flows, run)
 
 
 async def _pause(flows: Flows, run: Run) -> None:
@@ -190,7 +195,7 @@ SITUATIONS: Final[Mapping[str, Situation]] = {
     ),
     "skipped": Situation(
         plan("start f w end", nodes=[task("f", inputs={"wrong": True}), task("w", code="wait")]),
-        lambda flows, run: _both(_skip, _answer, flows, run),
+        _skip_and_answer,
     ),
     "paused": Situation(plan("start a b end", nodes=[task("a", code="hold")]), _pause),
     "forced_to_fail": Situation(plan("start p end", nodes=[_POLL]), _force_fail),
@@ -221,11 +226,6 @@ SITUATIONS: Final[Mapping[str, Situation]] = {
     ),
     "template_key_as_type": Situation(plan("start a end", key="release"), as_type=True),
 }
-
-
-async def _both(first: Move, second: Move, flows: Flows, run: Run) -> None:
-    await first(flows, run)
-    await second(flows, run)
 
 
 # --- recording ----------------------------------------------------------------------------------

@@ -120,9 +120,15 @@ class _Matcher:
                 return self._lead_back(gateway, way)
             passed.add(way)
             way = self._beyond(gateway, (yield way))
-        if way is not None and self._is_converge(way) and self.depth[way] < self.depth[gateway]:
-            return None
-        return way
+        return None if way is not None and self._is_earlier(way, gateway) else way
+
+    def _is_earlier(self, way: NodeId, gateway: NodeId) -> bool:
+        """Say whether `way` is a converge that stands nearer to the start than `gateway`."""
+        if not self._is_converge(way):
+            return False
+        if way not in self.depth:  # its own edges do not say how it is reached; that is reported
+            raise _Mismatch(None)
+        return self.depth[way] < self.depth[gateway]
 
     def _lead_back(self, gateway: NodeId, way: NodeId) -> None:
         """Accept a way back to an open gateway, unless it would leave a parallel block."""

@@ -20,7 +20,7 @@ from translator.values.conditions import (
     operands,
     parse_condition,
 )
-from translator.values.fragments import FRAGMENT, insides, references
+from translator.values.fragments import FRAGMENT, insides, references, texts
 from translator.values.resolving import (
     OBJECT_TEXT,
     NeedsSandbox,
@@ -33,7 +33,9 @@ from translator.values.resolving import (
 )
 from translator.values.safety import (
     BUILTINS,
+    FREE_BUILTINS,
     MODULES,
+    NEVER_OFFERED,
     Checked,
     check,
     expression_problem,
@@ -43,9 +45,11 @@ from translator.values.truth import RuleError, holds, test_text
 __all__ = [
     "BUILTINS",
     "FRAGMENT",
+    "FREE_BUILTINS",
     "MAX_DEPTH",
     "MAX_NESTING",
     "MODULES",
+    "NEVER_OFFERED",
     "OBJECT_TEXT",
     "SYSTEM",
     "Checked",
@@ -72,4 +76,5 @@ __all__ = [
     "resolve_all",
     "source",
     "test_text",
+    "texts",
 ]

@@ -5,11 +5,12 @@ followed by `|` and filters. Everything else of a text is plain, whatever it loo
 """
 
 import ast
+import functools
 import re
 import warnings
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from keyword import iskeyword
+from typing import Final, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
@@ -22,6 +23,11 @@ MAX_CODE: Final = 10_000
 FILTERS: Final = frozenset({"x", "h", "u", "trim", "entity", "unicode", "str", "n", "decode"})
 """First words of the filters that the template language knows."""
 
+_T = TypeVar("_T")
+_LONG: Final = 500
+_REMEMBERED: Final = 4096
+_REMEMBERED_LONG: Final = 16
+
 _NEVER_READ: Final = frozenset({"True", "False", "None", "print", "context"})
 _OPENING: Final = frozenset("([")
 _CLOSING: Final = frozenset(")]")
@@ -32,6 +38,27 @@ class Code(NamedTuple):
 
     code: str
     filters: str
+
+
+def remembered(function: Callable[[str], _T]) -> Callable[[str], _T]:
+    """Keep what `function` made of a text: of thousands of short ones, but of few long ones.
+
+    A syntax tree takes a hundred times the memory of its text, so the texts of one hostile template
+    must not fill a cache that is bounded by number alone.
+    """
+    short = functools.lru_cache(_REMEMBERED)(function)
+    long = functools.lru_cache(_REMEMBERED_LONG)(function)
+
+    @functools.wraps(function)
+    def remembering(text: str) -> _T:
+        return short(text) if len(text) <= _LONG else long(text)
+
+    return remembering
+
+
+def is_word(inside: str) -> bool:
+    """Say whether `inside` is one plain name, so that it need not be parsed."""
+    return inside.isascii() and inside.isidentifier() and not iskeyword(inside)
 
 
 def insides(text: str) -> list[str]:
@@ -67,9 +94,15 @@ def references(value: JsonValue) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=4096)
 def names_in(inside: str) -> tuple[str, ...]:
     """Return the undeclared names of one fragment's inside, in order of first use."""
+    if is_word(inside):
+        return () if inside in _NEVER_READ else (inside,)
+    return _names_in(inside)
+
+
+@remembered
+def _names_in(inside: str) -> tuple[str, ...]:
     code, filters = split_filters(inside)
     trees = [parse(code.lstrip()), parse(f"{filters},") if filters else None]
     if trees[0] is None or (filters and trees[1] is None):
@@ -108,9 +141,12 @@ def _string_end(text: str, start: int) -> int:
     return start + 1
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def parse(code: str) -> ast.Module | None:
-    """Parse `code` as Python; None when it does not parse or is too long to look into."""
+    """Parse `code` as Python; None when it does not parse or is too long to look into.
+
+    The tree is shared by all who ask: nobody may change it.
+    """
     if len(code) > MAX_CODE:
         return None
     with warnings.catch_warnings():

@@ -9,10 +9,17 @@ import ast
 import builtins
 import warnings
 from collections.abc import Collection, Iterator
-from functools import lru_cache
 from typing import Final, NamedTuple
 
-from translator.values.fragments import FILTERS, MAX_CODE, insides, parse, split_filters
+from translator.values.fragments import (
+    FILTERS,
+    MAX_CODE,
+    insides,
+    is_word,
+    parse,
+    remembered,
+    split_filters,
+)
 
 
 def _words(text: str) -> frozenset[str]:
@@ -24,6 +31,14 @@ BUILTINS: Final = _words(
     "slice sorted str sum tuple zip"
 )
 """Builtins that a fragment may use."""
+
+FREE_BUILTINS: Final = _words(
+    "bin complex hex oct ord ArithmeticError AssertionError AttributeError Exception ImportError "
+    "IndexError KeyError LookupError NameError NotImplementedError OSError OverflowError "
+    "PermissionError RuntimeError StopIteration SyntaxError TypeError UnicodeDecodeError "
+    "UnicodeEncodeError ValueError ZeroDivisionError"
+)
+"""More builtins, harmless too, for those who set the engine's list of names to "off"."""
 
 MODULES: Final = frozenset({"datetime", "re", "hashlib", "random", "time", "os", "json"})
 """Names under which modules are offered; of `os` only `os.path`."""
@@ -39,7 +54,8 @@ SHIELDED: Final = _words(
 RESERVED: Final = _words("self context local parent next caller pageargs UNDEFINED STOP_RENDERING")
 """Words of the template language whose attributes are out of reach, even of a variable's."""
 
-_NEVER_OFFERED: Final = (SHIELDED | RESERVED | frozenset(dir(builtins))) - BUILTINS
+NEVER_OFFERED: Final = (SHIELDED | RESERVED | frozenset(dir(builtins))) - BUILTINS
+"""Names that nothing but a variable of that name can offer."""
 
 HARMLESS: Final = frozenset({"format"})
 """Attributes that newer engines refuse and ours renders, as older ones did: a decided deviation.
@@ -56,21 +72,35 @@ _FORBIDDEN_ATTRIBUTES: Final = _words(
 )
 _FORBIDDEN_PREFIXES: Final = ("_", "spawn", "exec", "gi_", "cr_", "ag_")
 _FORBIDDEN_NODES: Final = (ast.Await, ast.Yield, ast.YieldFrom)
+_READ_ANEW: Final = (ast.Tuple, ast.Starred, ast.Yield, ast.YieldFrom)
 _DECODE: Final = "decode."
+
+_CORRECT: Final = (
+    "correct it; one that is meant for a shell may stay, it reaches the script as it is"
+)
+_COMPUTE: Final = "compute the value in a task and read its output"
+
+
+class Problem(NamedTuple):
+    """Why a fragment can never be evaluated, and what to do about it."""
+
+    what: str
+    fix: str
 
 
 class Checked(NamedTuple):
     """What is known of a fragment's inside before it is evaluated.
 
     `expression` is None when there is nothing to evaluate: the code is blank, or `problem` says
-    why it never can be. `names` are those that must be known, in no particular order; `filters`
-    are applied in order.
+    why it never can be and `fix` what to do. `names` are those that must be known, in no particular
+    order; `filters` are applied in order. The tree is shared: nobody may change it.
     """
 
     expression: ast.expr | None
     filters: tuple[str, ...] = ()
     names: frozenset[str] = frozenset()
     problem: str = ""
+    fix: str = ""
 
     def unknown(self, known: Collection[str], modules: Collection[str]) -> list[str]:
         """Return the names that are neither variables, modules nor allowed builtins."""
@@ -78,20 +108,32 @@ class Checked(NamedTuple):
         return sorted(name for name in free if name not in known and name not in modules)
 
 
-@lru_cache(maxsize=4096)
 def check(inside: str) -> Checked:
     """Check one fragment's inside against the rules that need no variables."""
+    if not is_word(inside):
+        return _check(inside)
+    name = ast.Name(inside, ast.Load(), lineno=1, col_offset=0)
+    problem = _node_problem(name)
+    return _refused(problem) if problem else Checked(name, names=frozenset({inside}))
+
+
+@remembered
+def _check(inside: str) -> Checked:
     code, filters = split_filters(inside)
     if len(code) > MAX_CODE:
-        return Checked(None, problem=f"is longer than {MAX_CODE} characters")
+        return _refused(Problem(f"is longer than {MAX_CODE} characters", _COMPUTE))
     tree = parse(code)
     if tree is None:
-        return Checked(None, problem=_why_unparsed(code))
+        return _refused(_why_unparsed(code))
     chain = tuple(word for part in filters.split(",") if (word := part.strip()))
-    problem = next((p for p in map(_filter_problem, chain) if p), "")
+    problem = next((p for p in map(_filter_problem, chain) if p), None)
     if not problem and tree.body:
-        return _check_expression(code, chain)
-    return Checked(None, chain, problem=problem)
+        return _check_expression(code, tree, chain)
+    return _refused(problem, chain) if problem else Checked(None, chain)
+
+
+def _refused(problem: Problem, chain: tuple[str, ...] = ()) -> Checked:
+    return Checked(None, chain, problem=problem.what, fix=problem.fix)
 
 
 def expression_problem(text: str, declared: Collection[str] = ()) -> str | None:
@@ -110,38 +152,55 @@ def _problem(inside: str, declared: Collection[str]) -> str:
     checked = check(inside)
     if checked.problem:
         return f"'${{{inside}}}' {checked.problem}"
-    forbidden = sorted(_NEVER_OFFERED & checked.names)
+    forbidden = sorted(NEVER_OFFERED & checked.names)
     word = next((name for name in forbidden if name not in declared), "")
     return f"'${{{inside}}}' uses the name {word!r}, which is not offered" if word else ""
 
 
-def _why_unparsed(code: str) -> str:
-    if code[:1] in {" ", "\t"} and parse(code.lstrip()) is not None:
-        return "begins with a blank, so that it stays text; write it without"
-    return "is not a Python expression"
+def _why_unparsed(code: str) -> Problem:
+    bare = code.lstrip(" \t")
+    if code != bare and parse(bare) is not None:
+        what = "begins with a blank, so that it stays text; write it without"
+        return Problem(what, "write it without the blank")
+    return Problem("is not a Python expression", _CORRECT)
 
 
-def _filter_problem(word: str) -> str:
+def _filter_problem(word: str) -> Problem | None:
     codec = word.removeprefix(_DECODE)
     known = codec.isidentifier() if codec != word else word in FILTERS and word != "decode"
-    return "" if known else f"uses the filter {word!r}; known are h, u, x, n, trim, str, entity"
+    if known:
+        return None
+    what = f"uses the filter {word!r}; known are h, u, x, n, trim, str, entity"
+    return Problem(what, "use one of them; for a bitwise or, write brackets: (a | b)")
 
 
-def _check_expression(code: str, chain: tuple[str, ...]) -> Checked:
-    expression = _sole_argument(code)
+def _check_expression(code: str, tree: ast.Module, chain: tuple[str, ...]) -> Checked:
+    expression = _sole_argument(code, tree)
     if expression is None:
-        return Checked(None, chain, problem="is not one expression")
+        return _refused(Problem("is not one expression", _CORRECT), chain)
     try:
-        problem = next((p for p in map(_node_problem, ast.walk(expression)) if p), "")
+        problem = next((p for p in map(_node_problem, ast.walk(expression)) if p), None)
     except RecursionError:
-        problem = "is nested too deeply"
+        problem = Problem("is nested too deeply", _COMPUTE)
     if problem:
-        return Checked(None, chain, problem=problem)
+        return _refused(problem, chain)
     return Checked(expression, chain, frozenset(_free_names(expression)))
 
 
-def _sole_argument(code: str) -> ast.expr | None:
-    """Parse `code` as the one argument of a call, which is how the template language uses it."""
+def _sole_argument(code: str, tree: ast.Module) -> ast.expr | None:
+    """Return `code` as the one argument of a call, which is how the template language uses it.
+
+    One statement that is an expression is the same as an argument, so that it is parsed once; what
+    a call would read in another way is parsed as one.
+    """
+    match tree.body:
+        case [ast.Expr(value=alone)] if ";" not in code and not isinstance(alone, _READ_ANEW):
+            return alone
+        case _:
+            return _argument(code)
+
+
+def _argument(code: str) -> ast.expr | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -155,20 +214,22 @@ def _sole_argument(code: str) -> ast.expr | None:
             return None
 
 
-def _node_problem(node: ast.AST) -> str:
+def _node_problem(node: ast.AST) -> Problem | None:
     match node:
         case ast.Attribute(attr=name) if _is_forbidden(name):
-            return f"uses the attribute {name!r}, which is not offered"
+            return Problem(f"uses the attribute {name!r}, which is not offered", _COMPUTE)
         case ast.Attribute(value=ast.Name(id=name)) if name in RESERVED:
-            return f"looks into {name!r}, which is the template language's own"
+            what = f"looks into {name!r}, which is the template language's own"
+            return Problem(what, "call the variable something else")
         case ast.Name(id=name) if name.startswith("__"):
-            return f"uses the name {name!r}, which is not offered"
+            what = f"uses the name {name!r}, which is not offered"
+            return Problem(what, "call the variable something else")
         case ast.Subscript(slice=ast.Constant(value=str() as key)) if key.startswith("__"):
-            return f"uses the key {key!r}, which is not offered"
+            return Problem(f"uses the key {key!r}, which is not offered", _COMPUTE)
         case _ if isinstance(node, _FORBIDDEN_NODES):
-            return f"uses {type(node).__name__.lower()}, which is not offered"
+            return Problem(f"uses {type(node).__name__.lower()}, which is not offered", _COMPUTE)
         case _:
-            return ""
+            return None
 
 
 def _is_forbidden(attribute: str) -> bool:

@@ -85,6 +85,9 @@ def run(  # noqa: PLR0913  a command's options
     exclude: Annotated[
         list[str], typer.Option(metavar="NODE", help="Leave an optional node out.")
     ] = [],  # noqa: B006
+    scheme: Annotated[
+        list[str], typer.Option(metavar="NAME", help="Keep only the optional nodes of a scheme.")
+    ] = [],  # noqa: B006
     on_failure: Annotated[
         OnFailure, typer.Option(help="wait: a person moves a failed node; fail: the run ends.")
     ] = OnFailure.WAIT,
@@ -108,7 +111,7 @@ def run(  # noqa: PLR0913  a command's options
             template,
             store,
             registry,
-            start=Start(values, exclude, settings.operator),
+            start=Start(values, exclude, scheme, settings.operator),
         )
         request = _request(ready, values, workflow_id, on_failure)
         if dev:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from activities.registry import Registry
+    from translator.template import Template
     from workers.client import Runs
     from workers.server import EmbeddedServer
     from workers.settings import Settings
@@ -28,11 +29,17 @@ WORKER_LOG: Final = "worker.log"
 
 
 class Start(NamedTuple):
-    """What a person wants of a run: values, the nodes to leave out, and who asks."""
+    """What a person wants of a run: values, the nodes to leave out, the schemes, and who asks."""
 
     values: Mapping[str, JsonValue]
     exclude: Collection[str]
+    schemes: Collection[str]
     operator: str
+
+    @property
+    def selects(self) -> bool:
+        """Say whether some nodes are to be left out."""
+        return bool(self.exclude or self.schemes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +90,12 @@ def prepare(
         plan = store.plan_of(name)
     else:
         plan = choose(examine(source, catalog=catalog, library=store), source.template)
-    chosen = _without(source, plan, store, start.exclude) if start.exclude else plan
+    chosen = _selected(source, plan, store, start) if start.selects else plan
     require_plugins(chosen, registry)
     check_inputs(chosen, start.values)
     if not is_stored:
         load(source.data, source.file, store, catalog, operator=start.operator)
-    digest = store.save_plan(chosen) if start.exclude else None
+    digest = store.save_plan(chosen) if start.selects else None
     return Prepared(chosen, store.template(plan.template_key).version, digest)
 
 
@@ -139,10 +146,33 @@ def _is_file(source: Source) -> bool:
     return source.file == "<stdin>" or Path(source.file).exists()
 
 
-def _without(source: Source, whole: Plan, store: "Store", exclude: Collection[str]) -> Plan:
+def _selected(source: Source, whole: Plan, store: "Store", start: Start) -> Plan:
     """Return the plan with optional nodes left out; they may be named as in a verb."""
-    ids = [_node_id(whole, name) for name in exclude]
+    ids = [_node_id(whole, name) for name in start.exclude]
+    if start.schemes:
+        templates = examine(source, library=store).templates
+        template = next(t for t in templates if t.key == whole.template_key)
+        ids += _left_out(template, start.schemes)
     return choose(examine(source, library=store, exclude=ids), source.template)
+
+
+def _left_out(template: "Template", names: Collection[str]) -> list[str]:
+    """Return the optional nodes that none of the schemes named keeps; by id, or by name.
+
+    Raises:
+        StdopsError: the template has no such scheme (SOP023).
+    """
+    kept: dict[str, None] = {}
+    for name in names:
+        found = [scheme for scheme in template.schemes if name in (scheme.id, scheme.name)]
+        if not found:
+            known = ", ".join(f"{s.name!r} ({s.id})" for s in template.schemes) or "none"
+            what = f"the template has no scheme {name!r}; it has {known}"
+            fix = "name a scheme by its id or name"
+            raise StdopsError("SOP023", what, where="--scheme", fix=fix)
+        kept.update(dict.fromkeys(node for scheme in found for node in scheme.nodes))
+    nodes = {**template.tree.tasks, **template.tree.subflows}
+    return [key for key, node in nodes.items() if node.optional and key not in kept]
 
 
 def _node_id(plan: Plan, name: str) -> str:

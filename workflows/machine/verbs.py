@@ -82,8 +82,8 @@ def revoke(core: Core, verb: Verb) -> None:
     if verb.node:
         core.cancel(verb.node)
         token = clear_flow(core, verb.node)
+        core.state.tokens[token].node = verb.node
         live = core.set_phase(verb.node, "inside")
-        live.token = token
         live.error = f"stopped by {verb.operator or 'an operator'}"
         core.change(verb.node, "failed")
         core.state.failed[verb.node] = live.error

@@ -100,3 +100,13 @@ def test_a_wrong_block_does_not_hide_the_next() -> None:
     found = tree("start fork1 a end", "fork1 b join1 fork2 c end", "fork2 d join2 end")
 
     assert {each.code for each in validate_tree(found)} == {"SOP105"}
+
+
+def test_a_converge_that_hides_its_incoming_edges_is_told_as_unreachable() -> None:
+    found = tree("start fork1 a join1 end", "fork1 b join1")
+    hidden = found.gateways["join1"]._replace(incoming=())
+    damaged = found._replace(gateways={**found.gateways, "join1": hidden})
+
+    problems = match_gateways(damaged).problems
+
+    assert [(each.node, each.code) for each in problems] == [("join1", "SOP104")]

@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from activities.contract import RunSettings
-from translator.plan import ROOT, Branch, ConditionalParallel, Exclusive, NodePath, Plan, Task
+from translator.plan import (
+    ROOT,
+    Branch,
+    ConditionalParallel,
+    Exclusive,
+    Literal,
+    NodePath,
+    Plan,
+    Task,
+)
 from workflows.machine.state import JournalEntry, RunState
 from workflows.machine.view.blocks import Item, blocks, branches_of
 from workflows.machine.view.fold import LEVELS, fold, trim
@@ -26,11 +35,18 @@ MOST_WAITING: Final = 5
 LAST_VERBS: Final = 3
 MOST_WAYS: Final = 4
 REASON_CHARS: Final = 120
+HOW_TO_UPDATE: Final = (
+    "*How: More Actions > Send an Update. If Submit only tidies the data, press it again*"
+)
+"""The page's editor tidies JSON when it is left, which moves the button away from the pointer."""
+NOT_RUN: Final = "not run"
+"""What is left when a run has ended is no longer to go."""
 PICTURE_SHARE: Final = 0.45
 """The least share of the page that the picture may have, before the words are shortened."""
 
 _TEXT_COLUMNS: Final = 64
 _NAME_CHARS: Final = 40
+_ENDED: Final = ("Finished", "Revoked")
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>&#|~!$])")
 _HEADS: Final = {
     "Running": SIGNS["running"],
@@ -88,8 +104,15 @@ def _head(plan: Plan, found: Status, view: View, most: int) -> list[str]:
     if len(found.failed) > most:
         parts.append(f"and {len(found.failed) - most} more failed")
     room = min(MOST_WAITING, most)
+    parts += [HOW_TO_UPDATE] if _asks_for_update(found) else []
     parts += _listed([*found.waiting, *found.running], room, view.now)
     return parts
+
+
+def _asks_for_update(found: Status) -> bool:
+    """Say whether the page names an update that a person may send."""
+    offered = any(node.verbs for node in found.failed) or any(map(_hint, found.waiting))
+    return offered or found.state == "Paused"
 
 
 def _headline(found: Status, view: View) -> str:
@@ -124,7 +147,7 @@ def _failed(plan: Plan, node: NodeView) -> str:
     reason = escape_markdown(_shorten(node.reason, REASON_CHARS)) or "no reason given"
     where = f"{_name(node)}, attempt {node.attempt}: *{reason}*"
     verbs = [f"**{verb}** {_object(plan, node.path, verb)}" for verb in node.verbs]
-    key = _first_input(plan, node.path)
+    key = _input_to_change(plan, node.path)
     other = json.dumps({"node": node.path, "set": {key: ELLIPSIS}}, ensure_ascii=False)
     change = f"; with other inputs: {code(other)}" if key and "retry" in node.verbs else ""
     choices = _choices(plan, node)
@@ -157,9 +180,12 @@ def _label(way: Branch) -> str:
     return _shorten(way.name or (way.condition.text if way.condition else "default"), 24)
 
 
-def _first_input(plan: Plan, path: NodePath) -> str:
+def _input_to_change(plan: Plan, path: NodePath) -> str:
+    """Return the input that most likely needs another value: the first one made of variables."""
     node = node_at(plan, path)
-    return next(iter(node.inputs), "") if isinstance(node, Task) else ""
+    inputs = node.inputs if isinstance(node, Task) else {}
+    made = (key for key, value in inputs.items() if not isinstance(value, Literal))
+    return next(made, next(iter(inputs), ""))
 
 
 def _name(node: NodeView) -> str:
@@ -200,8 +226,9 @@ def _hint(node: NodeView) -> str:
 
 def _foot(found: Status, state: RunState, now: float, run_id: str) -> list[str]:
     """Return the counts, the last verbs, and how to see more."""
+    words = {**WORDS, "todo": NOT_RUN} if found.state in _ENDED else WORDS
     counts = " · ".join(
-        f"{SIGNS[look]} {count} {WORDS[look]}" for look, count in found.counts.items()
+        f"{SIGNS[look]} {count} {words[look]}" for look, count in found.counts.items()
     )
     lines = [f"{counts} · started {ago(found.started, now)}" if found.started else counts]
     lines += [_verb(entry, now) for entry in reversed(state.journal[-LAST_VERBS:])]

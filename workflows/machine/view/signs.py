@@ -18,15 +18,15 @@ Look: TypeAlias = Literal[
 
 SIGNS: Final[Mapping[str, str]] = {
     "failed": "✗",
-    "waiting": "⏳",
-    "paused": "⏸",
+    "waiting": "◷",
+    "paused": "‖",
     "running": "▶",
     "revoked": "⊘",
     "done": "✓",
     "skipped": "↷",
     "todo": "○",
 }
-"""By look, the most urgent first."""
+"""By look, the most urgent first; no emoji, which show as empty boxes where no font has them."""
 
 COLOURS: Final[Mapping[str, str]] = {
     "failed": "#c62828",

@@ -13,10 +13,10 @@ from tests.unit.workflows.view.view_plans import (
     stand,
     task,
 )
-from translator.plan import Literal, Plan, Variable
+from translator.plan import Literal, Plan, Ref, Variable
 from workflows.machine.state import JournalEntry, Live, NodeState, RunState, Status, Token
 from workflows.machine.view import explain, page, status, stdops_state
-from workflows.machine.view.page import code, escape_markdown
+from workflows.machine.view.page import HOW_TO_UPDATE, code, escape_markdown
 from workflows.machine.view.svg import encoded_size
 
 
@@ -207,11 +207,11 @@ def test_the_words_shrink_before_the_picture_goes() -> None:
 @pytest.mark.parametrize(
     ("state", "line"),
     [
-        (under_way("waiting"), "### ⏳ Waiting for 5 min"),
+        (under_way("waiting"), "### ◷ Waiting for 5 min"),
         (under_way("calling"), "### ▶ Running for 15 min"),
         (run_state("finished"), "### ✓ Finished 1 min ago, took 14 min"),
         (run_state("revoked"), "### ⊘ Revoked, 1 min ago"),
-        (run_state("suspended"), "### ⏸ Paused, 1 min ago. Update **resume** `{}` to go on"),
+        (run_state("suspended"), "### ‖ Paused, 1 min ago. Update **resume** `{}` to go on"),
     ],
     ids=["waiting", "running", "finished", "revoked", "paused"],
 )
@@ -223,7 +223,7 @@ def test_the_headline_tells_who_paused() -> None:
     state = run_state("suspended")
     state.journal = [JournalEntry(NOW - 60, "pause", "", "li_*", "")]
 
-    assert shown(chain(1), state).startswith("### ⏸ Paused by li\\_\\*, 1 min ago")
+    assert shown(chain(1), state).startswith("### ‖ Paused by li\\_\\*, 1 min ago")
 
 
 def test_a_waiting_node_offers_its_callback() -> None:
@@ -249,6 +249,32 @@ def test_a_refused_verb_is_told_with_its_reason() -> None:
     state.journal = [JournalEntry(NOW - 5, "skip", "n0", "", "", refusal="it is running")]
 
     assert "- 5 s ago skip `n0`: refused: it is running" in shown(chain(1), state)
+
+
+def test_what_an_ended_run_left_out_is_not_to_go() -> None:
+    ended, going = run_state("finished"), run_state()
+
+    assert "○ 1 not run" in shown(chain(1), ended)
+    assert "○ 1 to go" in shown(chain(1), going)
+
+
+def test_the_page_says_how_to_send_an_update_where_it_asks_for_one() -> None:
+    assert HOW_TO_UPDATE in shown(release(), failed_release())
+    assert HOW_TO_UPDATE in shown(chain(1), under_way("waiting"))
+    assert HOW_TO_UPDATE in shown(chain(1), run_state("suspended"))
+    assert HOW_TO_UPDATE not in shown(chain(1), under_way("calling"))
+
+
+def test_the_input_offered_for_a_retry_is_the_first_that_is_made_of_variables() -> None:
+    inputs = {"method": Literal(value="POST"), "url": Ref(key="url"), "body": Ref(key="body")}
+    shape = plan(task("n0", "end").model_copy(update={"inputs": inputs}))
+    state = run_state()
+    state.nodes["n0"] = NodeState(status="failed", entry=1)
+    state.failed["n0"] = "no"
+
+    drawn = shown(shape, state)
+
+    assert '`{"node": "n0", "set": {"url": "…"}}`' in drawn
 
 
 def test_a_failed_gateway_offers_its_branches() -> None:
