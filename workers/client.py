@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -26,10 +27,12 @@ from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
 from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
+    DefaultFailureConverter,
     DefaultPayloadConverter,
     EncodingPayloadConverter,
     JSONPlainPayloadConverter,
 )
+from temporalio.converter import PayloadConverter as AnyPayloadConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.exceptions import (
     ApplicationError,
@@ -101,7 +104,21 @@ class PayloadConverter(CompositePayloadConverter):
         super().__init__(*chosen, _CompressedJson(json))
 
 
-DATA_CONVERTER: Final = DataConverter(payload_converter_class=PayloadConverter)
+class FailureConverter(DefaultFailureConverter):
+    """The SDK's failures, a refused verb without the stack trace that the Web UI would show."""
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: AnyPayloadConverter, failure: Failure
+    ) -> None:
+        """Write an exception into a failure."""
+        super().to_failure(exception, payload_converter, failure)
+        if isinstance(exception, ApplicationError) and exception.type == "OperationRefused":
+            failure.stack_trace = ""
+
+
+DATA_CONVERTER: Final = DataConverter(
+    payload_converter_class=PayloadConverter, failure_converter_class=FailureConverter
+)
 
 
 # --- connecting -------------------------------------------------------------------------------

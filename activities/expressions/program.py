@@ -2,15 +2,14 @@
 
 The syntax tree of each fragment is rewritten: variables get names of their own, so that none of
 them can hide what the program itself uses, and calls that the sandbox's Python lacks become calls
-of helpers. The program's value is a list with a pair for each fragment: its text, or the name of
-the exception that it raised.
+of helpers. The program's value is a list with a row for each fragment: its text, or the name and
+the message of the exception that it raised.
 """
 
 import ast
-import copy
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from activities.expressions.filters import RAW
 from activities.expressions.helpers import FLAGS, FUNCTIONS, METHODS, NEEDS, SOURCES
@@ -58,15 +57,14 @@ def program(pieces: Sequence[Piece]) -> str:
     return "\n".join(lines)
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=1024)
 def _piece(inside: str, used: frozenset[str], objects: frozenset[str]) -> Piece | None:
     checked = check(inside)
     if checked.expression is None:
         return None
     rewriter = _Rewriter(used, objects)
     try:
-        tree = rewriter.rewritten(copy.deepcopy(checked.expression))
-        code = ast.unparse(ast.fix_missing_locations(tree))
+        code = ast.unparse(rewriter.rewritten(checked.expression))
     except (RecursionError, ValueError, _NotOfferedError):
         return None
     wrapper = "__raw" if RAW in checked.filters else "__text"
@@ -89,8 +87,9 @@ def _with_needs(helpers: Iterable[str]) -> set[str]:
 def _attempt(code: str) -> str:
     """Return the statement that evaluates `code`; in a function, so that it binds nothing."""
     return (
-        f"try:\n    __out.append(((lambda: {code})(), ''))\n"
-        "except Exception as __failure:\n    __out.append(('', type(__failure).__name__))"
+        f"try:\n    __out.append(((lambda: {code})(), '', ''))\n"
+        "except Exception as __failure:\n"
+        "    __out.append(('', type(__failure).__name__, str(__failure)[:300]))"
     )
 
 
@@ -98,8 +97,8 @@ class _NotOfferedError(Exception):
     """The fragment uses something that is not offered."""
 
 
-class _Rewriter(ast.NodeTransformer):
-    """Rewrites one fragment's tree; `helpers` are those that it has come to need."""
+class _Rewriter(ast.NodeVisitor):
+    """Rewrites one fragment's tree into a new one; `helpers` are those that it has come to need."""
 
     def __init__(self, variables: Collection[str], objects: Collection[str]) -> None:
         self.helpers: set[str] = set()
@@ -110,6 +109,19 @@ class _Rewriter(ast.NodeTransformer):
         """Return `expression` rewritten; a flag of `re` alone reads as its name."""
         flag = FLAGS.get(self._dotted(expression))
         return self.visit(expression) if flag is None else ast.Constant(flag)
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Return a copy of a node with its parts rewritten: the tree itself is shared."""
+        return type(node)(**{name: self._copied(part) for name, part in ast.iter_fields(node)})
+
+    def _copied(self, part: object) -> object:
+        match part:
+            case ast.AST():
+                return self.visit(part)
+            case list():
+                return [self._copied(each) for each in cast("list[object]", part)]
+            case _:
+                return part
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         """Rename a variable; a bare `os` is not offered."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stdops import OperationRefused
 from tests.helpers.browser import RunPage, open_page
 from workers.demo import DETOUR, URL_INPUT
 from workers.demo.target import Target
@@ -41,15 +42,18 @@ async def test_a_failed_node_is_seen_and_mended_by_what_the_page_offers(
 
 
 async def test_the_dialog_shows_why_an_update_is_refused(
-    site: "Site", page: RunPage, target: Target
+    site: "Site", page: RunPage, target: Target, shots: Path
 ) -> None:
     started = await site.start(target)
     await page.open(started.url)
     await page.until(FAILED)
 
     said = await page.refused_update("skip", '{"node": "check"}')
+    await page.page.screenshot(path=shots / "refused.png")
+    with pytest.raises(OperationRefused) as refused:
+        await site.connection.runs.verb(started.workflow_id, "skip", {"node": "check"})
 
-    assert said.startswith("skip")
+    assert said.splitlines()[0] == refused.value.what
     assert (await site.connection.runs.query(started.workflow_id, "history")) == []
 
 

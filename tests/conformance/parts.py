@@ -6,7 +6,7 @@ from typing import Any
 from activities.expressions import Sandbox
 from tests.conformance.compare import same
 
-from translator.values import RuleError, RuleSyntaxError, references, test_text
+from translator.values import MODULES, RuleError, RuleSyntaxError, references, test_text
 
 Outcome = dict[str, Any]
 
@@ -46,10 +46,20 @@ def compare_tree(vector: Mapping[str, Any], outcome: Outcome) -> list[str]:
 async def judge_value(
     vector: Mapping[str, Any], base: Mapping[str, Any], sandbox: Sandbox
 ) -> Outcome:
-    """Return what a template value renders to, and the variables it refers to."""
+    """Return what a template value renders to, and the variables it refers to.
+
+    `config` holds the engine's settings that the vector was recorded with.
+    """
     context = base if vector["context"] == "base" else vector["context"]
     names = [f"${{{name}}}" for name in references(vector["value"])]
-    result = await sandbox.render(vector["value"], context)
+    settings = vector.get("config", {})
+    result = await sandbox.render(
+        vector["value"],
+        context,
+        MODULES if vector.get("modules") == "sops" else (),
+        render_obj=settings.get("render_obj", False),
+        names="free" if settings.get("whitelist") == "off" else "listed",
+    )
     return {"result": result, "references": sorted(names)}
 
 

@@ -167,8 +167,12 @@ class RunPage:
 
 
 async def paste(editor: "Locator", text: str) -> None:
-    """Put a text into the page's editor at once; typed, it would complete the brackets itself."""
+    """Put a text into the page's editor at once, in place of what a dialog kept from last time.
+
+    Typed key by key, the editor would complete the brackets itself.
+    """
     await editor.click()
+    await editor.press("ControlOrMeta+a")
     await editor.page.keyboard.insert_text(text)
 
 

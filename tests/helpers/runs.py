@@ -139,6 +139,13 @@ class Run:
         self.check()
 
     def _expect(self, command: Answerable) -> None:
+        """Await a command; of one execution, a plugin does one step at a time."""
+        if isinstance(command, RunTask):
+            name = (command.path, command.entry)
+            steps = [each for each in self.outstanding if isinstance(each, RunTask)]
+            for step in steps:
+                if (step.path, step.entry) == name:
+                    self.outstanding.remove(step)
         self.outstanding.append(command)
         if isinstance(command, RunTask) and command.step == "call":
             execution = (command.path, command.entry)

@@ -7,6 +7,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
 
 from tests.helpers.build import subflow, task, tree, variable
 from tests.helpers.flows import (
@@ -21,6 +22,10 @@ from tests.helpers.flows import (
     until_waiting,
     verb,
 )
+from translator.plan import AutoRetry, LoopConfig, Timeout
+from workers.worker import workflow_runner
+from workflows.run_flow import RunFlow
+from workflows.run_flow.driver import Driver
 
 
 @pytest.fixture(scope="module")
@@ -264,8 +269,6 @@ async def test_a_timer_ends_its_node_at_its_time(flows: Flows) -> None:
 
 
 async def test_a_failed_node_is_retried_by_itself(flows: Flows) -> None:
-    from translator.plan import AutoRetry
-
     retry = AutoRetry(times=1, interval_s=0)
     made = plan("start a end", nodes=[task("a", code="once", auto_retry=retry)])
     run = await flows.start(made)
@@ -276,8 +279,6 @@ async def test_a_failed_node_is_retried_by_itself(flows: Flows) -> None:
 
 @pytest.mark.parametrize("then", ["fail", "skip"])
 async def test_a_time_limit_ends_a_node(flows: Flows, then: str) -> None:
-    from translator.plan import Timeout
-
     limit = Timeout.model_validate({"after_s": 1, "then": then})
     run = await flows.start(plan("start a end", nodes=[task("a", code="hold", timeout=limit)]))
 
@@ -290,8 +291,6 @@ async def test_a_time_limit_ends_a_node(flows: Flows, then: str) -> None:
 
 
 async def test_a_node_of_its_own_loop_collects_its_passes(flows: Flows) -> None:
-    from translator.plan import LoopConfig
-
     node = task("a", inputs={"text": "hi"}, loop=LoopConfig(times=3))
     run = await flows.start(plan("start a end", nodes=[node]))
 
@@ -335,11 +334,6 @@ async def test_temporals_own_cancel_stops_what_runs_and_closes_as_cancelled(flow
 
 
 async def test_a_cancel_before_the_plan_is_loaded_closes_as_cancelled(client: Client) -> None:
-    from temporalio.worker import Worker
-
-    from workers.worker import workflow_runner
-    from workflows.run_flow import RunFlow
-
     queue = "no-loader"
     only_workflows = Worker(
         client, task_queue=queue, workflows=[RunFlow], workflow_runner=workflow_runner()
@@ -355,11 +349,6 @@ async def test_a_cancel_before_the_plan_is_loaded_closes_as_cancelled(client: Cl
 
 
 async def test_an_early_wait_is_seen_as_loading(client: Client) -> None:
-    from temporalio.worker import Worker
-
-    from workers.worker import workflow_runner
-    from workflows.run_flow import RunFlow
-
     queue = "no-loader-either"
     only_workflows = Worker(
         client, task_queue=queue, workflows=[RunFlow], workflow_runner=workflow_runner()
@@ -380,3 +369,17 @@ async def test_a_waiting_node_is_seen_as_waiting(flows: Flows) -> None:
     assert (await ask(run, "status"))["state"] == "Waiting"
     await verb(run, "callback", node="a", data=1)
     await result(run)
+
+
+async def test_a_bug_in_what_an_event_leads_to_is_not_swallowed() -> None:
+    driver = Driver()
+
+    async def work() -> None:
+        raise KeyError("a bug of ours")
+
+    task_of_a_node = asyncio.create_task(work())
+    await asyncio.wait([task_of_a_node])
+    driver._forget("a", task_of_a_node)
+
+    assert isinstance(driver._broken, KeyError)
+    assert driver._steps == 1  # the run's main loop wakes and raises it

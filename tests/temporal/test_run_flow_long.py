@@ -24,6 +24,13 @@ from tests.helpers.flows import (
 from translator.plan import AutoRetry, Plan, Timeout
 
 EVENTS = 20
+FORGOTTEN = (
+    "fork with a poll in flight",
+    "waiting callback",
+    "time limit",
+    "paused",
+    "expressions",
+)
 LONG = "a b c d e f g h"
 
 
@@ -40,9 +47,27 @@ async def forgetful(client: Client) -> AsyncGenerator[Flows]:
 
 
 @pytest.fixture(scope="module")
-async def usual(client: Client) -> AsyncGenerator[Flows]:
+async def usual(client: Client) -> AsyncGenerator["Usual"]:
+    """How the shapes end on a usual worker, each played once."""
+    known: dict[str, tuple[Outcome, Run]] = {}
     async with open_flows(client) as opened:
-        yield opened
+
+        async def play(name: str) -> tuple[Outcome, Run]:
+            if name not in known:
+                known[name] = await played(opened, SHAPES[name])
+            return known[name]
+
+        yield play
+
+
+class Outcome(NamedTuple):
+    """A run's result, and what its plugins were asked for, looks left out."""
+
+    result: dict[str, Any]
+    calls: list[tuple[str, str]]
+
+
+Usual = Callable[[str], Awaitable[tuple[Outcome, Run]]]
 
 
 async def parts(run: Run) -> int:
@@ -170,34 +195,35 @@ SHAPES = {
 }
 
 
-async def played(flows: Flows, shape: Shape) -> tuple[dict[str, Any], list[tuple[str, str]], Run]:
-    """Run a shape to its end; returns its result, the calls, and the run."""
+async def played(flows: Flows, shape: Shape) -> tuple[Outcome, Run]:
+    """Run a shape to its end; returns how it ended, and the run."""
     run = await flows.start(shape.made)
     await shape.move(flows, run)
     ended = await result(run)
-    return ended, sorted(step for step in flows.asked(run) if step[0] != "poll"), run
+    calls = sorted(step for step in flows.asked(run) if step[0] != "poll")
+    return Outcome(ended, calls), run
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_fresh_histories_change_nothing(flows: Flows, usual: Flows, name: str) -> None:
-    expected, calls, whole = await played(usual, SHAPES[name])
+async def test_fresh_histories_change_nothing(flows: Flows, usual: Usual, name: str) -> None:
+    expected, whole = await usual(name)
 
-    ended, seen, run = await played(flows, SHAPES[name])
+    ended, run = await played(flows, SHAPES[name])
 
-    assert (ended, seen) == (expected, calls)
+    assert ended == expected
     assert await parts(whole) == 1
     assert await parts(run) > 1
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", FORGOTTEN)
 async def test_a_worker_without_memory_changes_nothing(
-    forgetful: Flows, usual: Flows, name: str
+    forgetful: Flows, usual: Usual, name: str
 ) -> None:
-    expected, calls, _ = await played(usual, SHAPES[name])
+    expected, _ = await usual(name)
 
-    ended, seen, _ = await played(forgetful, SHAPES[name])
+    ended, _ = await played(forgetful, SHAPES[name])
 
-    assert (ended, seen) == (expected, calls)
+    assert ended == expected
 
 
 async def test_a_templates_own_type_is_kept_over_fresh_histories(flows: Flows) -> None:

@@ -266,9 +266,14 @@ WEB: Final = [web(), web(web()), web(web(web()))]
 EXPORTS: Final = [exported(tree) for tree in WEB]
 
 
-@pytest.mark.parametrize("document", [*WEB, engine(), *EXPORTS], ids=lambda each: ",".join(each))
-def test_the_small_documents_themselves_compile(document: dict[str, Any]) -> None:
+@pytest.mark.parametrize("document", [*WEB, engine()])
+def test_the_small_trees_themselves_compile(document: dict[str, Any]) -> None:
     assert assert_answered(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("document", EXPORTS)
+def test_the_small_exports_themselves_compile(document: dict[str, Any]) -> None:
+    assert assert_answered(packed(document))
 
 
 def test_the_small_yaml_compiles() -> None:

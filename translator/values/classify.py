@@ -26,7 +26,7 @@ MAX_DEPTH: Final = 100
 SYSTEM: Final = "_system"
 """The variable whose fields are read as attributes, or whose fields are variables of their own."""
 
-_KEYWORDS: Final = frozenset({"True", "False", "None"})
+_NO_KEYS: Final = BUILTINS | MODULES | {"True", "False", "None"}
 _BLANKS: Final = " \t\n"
 
 
@@ -131,6 +131,8 @@ def _dict(fields: dict[str, Value]) -> Value:
 
 def _without_surrogates(text: str) -> str:
     """Join surrogate pairs and replace lone ones, which no JSON encoder accepts."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -159,7 +161,7 @@ def _is_key(inside: str, declared: Collection[str]) -> bool:
 
 def _is_plain_name(inside: str) -> bool:
     """Say whether `inside` can be nothing but a variable's name."""
-    if not inside.isidentifier() or inside in BUILTINS | MODULES | _KEYWORDS:
+    if not inside.isidentifier() or inside in _NO_KEYS:
         return False
     return inside.isascii() or unicodedata.normalize("NFKC", inside) == inside
 

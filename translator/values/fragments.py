@@ -58,6 +58,8 @@ def remembered(function: Callable[[str], _T]) -> Callable[[str], _T]:
 
 def is_word(inside: str) -> bool:
     """Say whether `inside` is one plain name, so that it need not be parsed."""
+    if len(inside) > _LONG:
+        return False
     return inside.isascii() and inside.isidentifier() and not iskeyword(inside)
 
 

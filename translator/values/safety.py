@@ -108,17 +108,13 @@ class Checked(NamedTuple):
         return sorted(name for name in free if name not in known and name not in modules)
 
 
+@remembered
 def check(inside: str) -> Checked:
     """Check one fragment's inside against the rules that need no variables."""
-    if not is_word(inside):
-        return _check(inside)
-    name = ast.Name(inside, ast.Load(), lineno=1, col_offset=0)
-    problem = _node_problem(name)
-    return _refused(problem) if problem else Checked(name, names=frozenset({inside}))
-
-
-@remembered
-def _check(inside: str) -> Checked:
+    if is_word(inside):
+        name = ast.Name(inside, ast.Load(), lineno=1, col_offset=0)
+        problem = _node_problem(name)
+        return _refused(problem) if problem else Checked(name, names=frozenset({inside}))
     code, filters = split_filters(inside)
     if len(code) > MAX_CODE:
         return _refused(Problem(f"is longer than {MAX_CODE} characters", _COMPUTE))
@@ -160,8 +156,7 @@ def _problem(inside: str, declared: Collection[str]) -> str:
 def _why_unparsed(code: str) -> Problem:
     bare = code.lstrip(" \t")
     if code != bare and parse(bare) is not None:
-        what = "begins with a blank, so that it stays text; write it without"
-        return Problem(what, "write it without the blank")
+        return Problem("begins with a blank, which keeps it text", "write it without the blank")
     return Problem("is not a Python expression", _CORRECT)
 
 

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 PAUSE_S: Final = 0.5
 SIGNS: Final[Mapping[str, tuple[str, str]]] = {
     "Running": ("▶", "blue"),
-    "Waiting": ("⏳", "magenta"),
-    "Paused": ("⏸", "yellow"),
+    "Waiting": ("◷", "magenta"),
+    "Paused": ("‖", "yellow"),
     "Failed": ("✗", "red"),
     "Finished": ("✓", "green"),
     "Revoked": ("⊘", "dim"),
 }
 _BY_SIGN: Final = {
     "✗": "red",
-    "⏳": "magenta",
-    "⏸": "yellow",
+    "◷": "magenta",
+    "‖": "yellow",
     "▶": "blue",
     "⊘": "dim",
     "✓": "green",
@@ -224,7 +224,7 @@ def _window(lines: Sequence[str], room: int) -> Sequence[str]:
     """Return the part of a drawing that fits and has what is going on in it."""
     if len(lines) <= room:
         return lines
-    hot = next((n for n, line in enumerate(lines) if any(s in line for s in "✗⏳⏸▶")), 0)
+    hot = next((n for n, line in enumerate(lines) if any(s in line for s in "✗◷‖▶")), 0)
     first = min(max(0, hot - room // 3), len(lines) - room)
     return lines[first : first + room]
 

@@ -113,7 +113,7 @@ def run(  # noqa: PLR0913  a command's options
             registry,
             start=Start(values, exclude, scheme, settings.operator),
         )
-        request = _request(ready, values, workflow_id, on_failure)
+        request = _request(ready, values, workflow_id, on_failure, settings.operator)
         if dev:
             end(await_now(_run_here(settings, store, registry, request)))
         else:
@@ -121,7 +121,11 @@ def run(  # noqa: PLR0913  a command's options
 
 
 def _request(
-    ready: "Prepared", values: "Mapping[str, JsonValue]", workflow_id: str, on_failure: OnFailure
+    ready: "Prepared",
+    values: "Mapping[str, JsonValue]",
+    workflow_id: str,
+    on_failure: OnFailure,
+    operator: str,
 ) -> "StartRequest":
     from workers.client import StartRequest
 
@@ -140,6 +144,7 @@ def _request(
             "digest": plan.digest,
         },
         summary=plan.name or plan.template_key,
+        details=f"{plan.template_key} version {ready.version}, started by {operator}",
     )
 
 

@@ -32,7 +32,7 @@ _LOOKS: Final = {
 _ENDINGS: Final = {
     "finished": ("✓ the run finishes", "green"),
     "failed": ("✗ the run stands with failed nodes", "red"),
-    "waiting": ("⏳ the run waits for somebody", "magenta"),
+    "waiting": ("◷ the run waits for somebody", "magenta"),
     "endless": ("✗ the run does not end by itself: stopped after 200,000 steps", "red"),
 }
 

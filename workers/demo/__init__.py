@@ -94,6 +94,7 @@ async def _start(connection: "Connection", target: Target) -> "Started":
         operator="demo",
         memo={"template": "release", "name": "release"},
         summary="release 2.4.0 to production",
+        details="release version 1, started by demo",
     )
     return await connection.runs.start(request)
 

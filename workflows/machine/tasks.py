@@ -403,7 +403,9 @@ def wake(core: Core, path: NodePath, task: Task) -> None:
 
 def run_out(core: Core, path: NodePath, task: Task) -> None:
     """End a node whose time limit is over: it fails, or fails and is skipped."""
-    if task.timeout is None or task.timeout.then == "fail":
+    if task.timeout is None or not core.state.live[path].timeout_at:
+        return
+    if task.timeout.then == "fail":
         force_fail(core, path, task, TIMED_OUT)
         return
     cut_short(core, path, task, TIMED_OUT)

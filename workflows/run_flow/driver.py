@@ -173,12 +173,10 @@ class Driver:
 
         Without it a chain would never have a moment at which nothing executes.
         """
-        if not self._is_long():
-            return
         machine = self.machine()
         limit = machine.core.settings.roll_over_events * DRAIN_FACTOR or DRAIN_EVENTS
         must = workflow.info().get_current_history_length() > limit
-        machine.drain(draining=must or self._executing == 0)
+        machine.drain(draining=self._is_long() and (must or self._executing == 0))
 
     async def _roll_over(self, given: RunInput) -> None:
         """Go on in a fresh history; polls and timers are begun again there from the state."""

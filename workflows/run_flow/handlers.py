@@ -142,7 +142,8 @@ class Operated(Driver):
         if self._machine is None:
             return LOADING
         machine = self._machine
-        return page(machine.plan, machine.state, machine.core.settings, _clock())
+        settings, run_id = machine.core.settings, workflow.info().workflow_id
+        return page(machine.plan, machine.state, settings, _clock(), run_id=run_id)
 
     @workflow.query(name="status", description="Where the run stands. No input")
     def query_status(self, _arg: Any = None) -> Status | dict[str, str]:

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001  a plugin has its arguments, used or not
 import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -79,7 +78,7 @@ class FakeSandbox:
 
     async def evaluate(
         self,
-        unresolved: Unresolved,  # noqa: ARG002  the protocol has it
+        unresolved: Unresolved,
         lazy: Callable[[str, JsonValue], Any] | None = None,
     ) -> dict[str, JsonValue]:
         if isinstance(self.values, Exception):

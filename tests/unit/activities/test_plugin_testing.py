@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001  a plugin has its arguments, used or not
 import httpx
 import pytest
 from pydantic import JsonValue

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001  a plugin has its arguments, used or not
 from types import FunctionType
 from typing import Any
 

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001  a plugin has its arguments, used or not
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -7,7 +7,7 @@ from tests.helpers.plans import plan as make_plan
 from tests.helpers.runs import OVER, Run, stored
 from tests.helpers.strategies import Move, Player, bring_to_end, moves, plans, run_settings
 from translator.plan import Plan
-from workflows.machine.events import Command, Event, Verb
+from workflows.machine.events import Command, Event, Verb, VerbName
 from workflows.machine.machine import Machine
 from workflows.machine.state import RunState, load_state
 from workflows.machine.verbs import VERBS
@@ -82,7 +82,9 @@ def test_a_refused_verb_changes_nothing_but_the_journal(
     for move in script:
         player.move(move)
         path = player.paths[move.which % len(player.paths)]
-        refused = [name for name in VERBS if run.machine.refusal(Verb(name, path), run.now)]
+        refused: list[VerbName] = [
+            name for name in VERBS if run.machine.refusal(Verb(name, path), run.now)
+        ]
         before = without_journal(run.state)
 
         assert [run.send(Verb(name, path)) for name in refused] == [[] for _ in refused]

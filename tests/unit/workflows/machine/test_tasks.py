@@ -217,8 +217,7 @@ def test_a_timer_takes_no_callback(value: Any) -> None:
 
 
 def retried() -> Run:
-    options = {"auto_retry": AutoRetry(times=1, interval_s=9)}
-    return Run(plan("a", nodes=[task("a", **options)]))
+    return Run(plan("a", nodes=[task("a", auto_retry=AutoRetry(times=1, interval_s=9))]))
 
 
 def test_a_node_that_will_be_retried_is_failed_but_waits_for_nobody() -> None:
