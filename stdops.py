@@ -165,16 +165,31 @@ def __dir__() -> list[str]:
 def guard() -> None:
     """Exit with SOP501 when one of our package names belongs to somebody else's distribution."""
     here = pathlib.Path(__file__).resolve().parent
-    owners = importlib.metadata.packages_distributions()
+    owners = _owners()
     for name in _PACKAGES:
         spec = importlib.util.find_spec(name)
         origin = pathlib.Path(spec.origin).resolve().parent if spec and spec.origin else None
-        others = sorted({*owners.get(name, ())} - {"stdops"})
+        others = owners[name]
         if origin != here / name or others:
             rival = f"also comes from {others[0]}" if others else _elsewhere(origin)
             sys.exit(
                 f"SOP501 package {name!r} {rival}: install stdops in an environment of its own"
             )
+
+
+def _owners() -> dict[str, list[str]]:
+    """Return, for each of our packages, the other distributions that install into it.
+
+    Looks for the name in each list of installed files: parsing them all would cost every start
+    a quarter of a second.
+    """
+    found: dict[str, list[str]] = {name: [] for name in _PACKAGES}
+    for distribution in importlib.metadata.distributions():
+        installed = "\n" + (distribution.read_text("RECORD") or "")
+        for name in _PACKAGES:
+            if f"\n{name}/" in installed and distribution.name != "stdops":
+                found[name].append(distribution.name)
+    return found
 
 
 def _elsewhere(origin: pathlib.Path | None) -> str:

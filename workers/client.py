@@ -344,7 +344,7 @@ class Runs:
     async def _unknown_run(self, run: str, error: RPCError) -> StdopsError:
         if "already completed" in error.message:
             fix = f"start a new run; `stdops status {run}` shows how this one ended"
-            return OperationRefused("SOP301", f"run {run!r} has ended", fix=fix)
+            return OperationRefused("SOP300", f"run {run!r} has ended", fix=fix)
         try:
             known = [one.workflow_id for one in await self.list(limit=_CANDIDATES)]
         except StdopsError:

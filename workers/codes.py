@@ -126,6 +126,13 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         "`stdops run --wait` of a run that somebody terminates",
         "`stdops status RUN` shows how far it came.",
     ),
+    "SOP508": CodeDoc(
+        title="a run could not be prepared",
+        requires="The first activity of a run loads its plan and the settings that it depends on.",
+        why="A worker that fails there, or is lost again and again, leaves nothing to interpret.",
+        example="load_plan: the worker process was lost",
+        fix="Look at the worker's log; start the run again when a worker is up.",
+    ),
     "SOP510": CodeDoc(
         "unknown setting",
         "Every variable `STDOPS_...` and every key of the settings file is a setting.",

@@ -98,6 +98,10 @@ class SkipMessage(NodeMessage):
 
     pass_: bool = Field(default=False, alias="pass")
 
+    def fields(self) -> dict[str, Any]:
+        """Return how far the skip goes in a node that loops on itself."""
+        return {"this_pass": False if self.pass_ else None}
+
 
 class ChooseMessage(NodeMessage):
     """`branch` of an exclusive gateway, `branches` of a conditional fork."""

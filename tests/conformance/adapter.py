@@ -7,10 +7,10 @@ from activities.contract import Unresolved
 from translator.plan import ROOT, NodePath, Plan, Task, Variable
 from translator.values import classify, source
 from workflows.machine import tasks
+from workflows.machine.checks import Refusal
 from workflows.machine.core import Resolved
 from workflows.machine.events import Changed, Entered, Recorded, Trace, Verb
 from workflows.machine.machine import Machine
-from workflows.machine.checks import Refusal
 
 ENGINE_STATES = {
     "ready": "READY",

@@ -121,10 +121,12 @@ class ObservedFlow(Operated):
     async def settled(self) -> dict[str, Any]:
         """Wait until nothing can happen any more; returns the outcome."""
         await workflow.wait_condition(
-            lambda: self.script is not None
-            and not self.script.steps
-            and self._executing == 0
-            and (self.script.is_idle() or self._finish is not None)
+            lambda: (
+                self.script is not None
+                and not self.script.steps
+                and self._executing == 0
+                and (self.script.is_idle() or self._finish is not None)
+            )
         )
         return self.ready().outcome()
 
@@ -302,5 +304,3 @@ async def terminate(handle: Any) -> None:
         await handle.terminate("the case is over")
     except RPCError:
         return
-
-

@@ -5,7 +5,6 @@ from typing import Any
 
 from activities.expressions import Sandbox
 from tests.conformance.compare import same
-
 from translator.values import MODULES, RuleError, RuleSyntaxError, references, test_text
 
 Outcome = dict[str, Any]

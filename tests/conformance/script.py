@@ -97,7 +97,9 @@ class Script:
             self._time_out(step)
         elif step["op"] != "wait":
             error = self._perform(step)
-        self.ops.append({**answer, "ok": False, "error": error} if error else {**answer, "ok": True})
+        self.ops.append(
+            {**answer, "ok": False, "error": error} if error else {**answer, "ok": True}
+        )
 
     def _perform(self, step: Mapping[str, Any]) -> dict[str, str] | None:
         strange = adapter.strange_operation(step, self.names, self.machine)

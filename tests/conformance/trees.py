@@ -51,7 +51,7 @@ def judge_tree(vector: Mapping[str, Any]) -> dict[str, Any]:
     refused = refusal_of(
         {
             "tree": {"data": {"inputs": {}}, **vector["tree"]},
-            **{"run_options": vector.get("run_options")},
+            "run_options": vector.get("run_options"),
         }
     )
     if refused is not None:

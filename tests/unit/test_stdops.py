@@ -98,10 +98,13 @@ def test_the_guard_is_content_with_our_own_packages() -> None:
 
 
 def test_a_merged_distribution_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    def owners() -> dict[str, list[str]]:
-        return {"workflows": ["stdops", "some-workflows"]}
+    class Rival:
+        name = "some-workflows"
 
-    monkeypatch.setattr("importlib.metadata.packages_distributions", owners)
+        def read_text(self, file: str) -> str:
+            return "some_workflows.py,,\nworkflows/__init__.py,,\n" if file == "RECORD" else ""
+
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: [Rival()])
 
     with pytest.raises(SystemExit) as ended:
         stdops.guard()

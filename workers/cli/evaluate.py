@@ -39,6 +39,17 @@ _KINDS: Final = {
 }
 
 
+_TYPES: Final[Mapping[type, str]] = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
+
+
 class Mode(StrEnum):
     """What a value is taken for."""
 
@@ -47,13 +58,17 @@ class Mode(StrEnum):
 
 
 class Answer(NamedTuple):
-    """What came of a value, and the fragments in it that stay as they are written."""
+    """What came of a value, and the fragments in it that stay as they are written.
+
+    `error` says why there is no result, of a condition that cannot be tested.
+    """
 
     value: "JsonValue"
     kind: str
     references: list[str]
     result: "JsonValue"
     warnings: "list[ExpressionWarning]"
+    error: str = ""
 
 
 @app.command(
@@ -106,7 +121,9 @@ def evaluate(  # noqa: PLR0913  a command's options
         print_json(_as_data(answer))
     else:
         _show(answer)
-    end(Code.ERRORS if strict and answer.warnings else Code.OK)
+    if answer.error:
+        complain(answer.error)
+    end(Code.ERRORS if answer.error or (strict and answer.warnings) else Code.OK)
 
 
 # --- what is asked ----------------------------------------------------------------------------
@@ -138,7 +155,7 @@ def _variables(source: str, named: str, given: "Mapping[str, JsonValue]") -> "Va
     """Return the variables: a template's, with the values that are given, and those beside it."""
     from workflows.messages import bare_key
 
-    declared = _declared(source, named) if source else {}
+    declared: Variables = _declared(source, named) if source else {}
     values = {bare_key(name): value for name, value in given.items()}
     unknown = [key for key in values if source and key not in declared]
     if unknown:
@@ -194,15 +211,13 @@ def _answered(asked: "JsonValue", variables: "Variables", mode: Mode) -> Answer:
     import asyncio
 
     from activities.expressions import EvaluationError
-    from translator.values import ReferenceCycle, RuleError
+    from translator.values import ReferenceCycle
 
     work = _tested if mode is Mode.CONDITION else _rendered
     try:
         return asyncio.run(work(asked, variables))
     except EvaluationError as failure:
         complain(str(failure))
-    except RuleError as failure:
-        complain(f"the condition cannot be tested: {failure}; its gateway would fail")
     except ReferenceCycle as failure:
         complain(f"{failure}; let one of them be read by no other")
     raise typer.Exit(Code.ERRORS)
@@ -219,19 +234,24 @@ async def _rendered(asked: "JsonValue", variables: "Variables") -> Answer:
 
 
 async def _tested(asked: "JsonValue", variables: "Variables") -> Answer:
-    from translator.values import holds, operands, parse_condition
+    from translator.values import RuleError, holds, operands, parse_condition
 
     if not isinstance(asked, str):
         raise StdopsError("SOP541", "a condition is a text", fix="write it as one")
     condition = parse_condition(asked, variables)
     if condition.rule is None:
-        fix = "correct it; a run would fail at its gateway"
-        raise StdopsError("SOP541", f"the condition does not parse: {condition.error}", fix=fix)
+        fix = "write comparisons such as ${n} >= 3, joined by 'and' or 'or'"
+        raise StdopsError("SOP208", f"the condition does not parse: {condition.error}", fix=fix)
     values = {str(number): value for number, value in enumerate(operands(condition.rule))}
     warnings: list[ExpressionWarning] = []
     found = await _resolved(values, variables, warnings)
-    result = holds(condition.rule, {value: found[name] for name, value in values.items()})
-    return Answer(asked, "condition", _references(asked, variables), result, warnings)
+    sides = {value: found[name] for name, value in values.items()}
+    names = _references(asked, variables)
+    try:
+        return Answer(asked, "condition", names, holds(condition.rule, sides), warnings)
+    except RuleError as failure:
+        error = f"the condition cannot be tested: {failure}; its gateway would fail"
+        return Answer(asked, "condition", names, None, warnings, error)
 
 
 async def _resolved(
@@ -266,7 +286,7 @@ def _references(asked: "JsonValue", variables: "Variables") -> list[str]:
 def _kind(value: "Value") -> str:
     from translator.plan import DictValue, Expression, ListValue, Ref, Splice
 
-    kinds = {
+    kinds: Mapping[type, str] = {
         Ref: "reference",
         Splice: "splice",
         Expression: "expression",
@@ -304,7 +324,8 @@ def _show(answer: Answer) -> None:
         rows.append(("refers to", ", ".join(answer.references)))
     for each in answer.warnings:
         rows += _warning_rows(each)
-    remark("\n".join(f"{name:<12}{text}" for name, text in rows))
+    for name, told in rows:
+        typer.echo(f"{typer.style(f'{name:<12}', dim=True)}{told}")
 
 
 def _warning_rows(warning: "ExpressionWarning") -> Sequence[tuple[str, str]]:
@@ -319,18 +340,4 @@ def _reason(warning: "ExpressionWarning") -> str:
 
 def _type(value: "JsonValue") -> str:
     """Return the type of a value, as JSON calls it."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
+    return _TYPES[type(value)]

@@ -64,9 +64,10 @@ class TimerFired(NamedTuple):
 class Verb:
     """What a person (or an outside system, for `callback`) asks for; fields as in the wire form.
 
-    `node` is a full path. `inputs` None keeps the inputs, `set_inputs` merges into them.
-    `token` of a callback is the entry it belongs to; None means the present one. `this_pass` keeps
-    a retry or skip to one pass of a node's own loop. `variables` are values that are typed already.
+    `node` is a full path. `inputs` None keeps the inputs, `set_inputs` merges into them. `token` of
+    a callback is the entry it belongs to; None means the present one. `this_pass` keeps a retry or
+    skip to one pass of a node's own loop; None does so where the template allows it. `variables`
+    are values that are typed already.
     """
 
     name: VerbName
@@ -76,7 +77,7 @@ class Verb:
     request_id: str = ""
     inputs: Mapping[str, JsonValue] | None = None
     set_inputs: Mapping[str, JsonValue] | None = None
-    this_pass: bool = False
+    this_pass: bool | None = False
     branches: tuple[str, ...] = ()
     data: JsonValue = None
     token: int | None = None

@@ -200,7 +200,9 @@ def skip(core: Core, verb: Verb) -> None:
     """Pass over a failed node; a subflow as a whole."""
     node = core.place(verb.node).node
     if isinstance(node, Task):
-        tasks.skip_task(core, verb.node, node, end_loop=not verb.this_pass)
+        allowed = node.loop is not None and node.loop.skippable
+        this_pass = allowed if verb.this_pass is None else verb.this_pass
+        tasks.skip_task(core, verb.node, node, end_loop=not this_pass)
         return
     if isinstance(node, Subflow) and core.state.nodes[verb.node].status != "failed":
         clear_flow(core, verb.node)

@@ -392,7 +392,7 @@ def _reason(error: ActivityError) -> str:
 def _reworded(error: ActivityError) -> ApplicationError:
     """Return an activity's failure as the run's own."""
     cause = error.cause
-    kind = cause.type if isinstance(cause, ApplicationError) else "SOP504"
+    kind = cause.type if isinstance(cause, ApplicationError) else "SOP508"
     return ApplicationError(_reason(error), type=kind, non_retryable=True)
 
 

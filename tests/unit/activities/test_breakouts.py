@@ -18,12 +18,17 @@ from pydantic import JsonValue
 
 from activities.contract import Unresolved
 from activities.expressions import EvaluationError, ExpressionWarning, Limits, Sandbox
+from activities.expressions.program import Piece
+from activities.expressions.runner import ExceededError, Runner
 from translator.plan import Variable
 from translator.values import (
+    FREE_BUILTINS,
+    MODULES,
     OBJECT_TEXT,
     RuleError,
     classify,
     holds,
+    insides,
     operands,
     parse_condition,
     references,
@@ -33,6 +38,10 @@ ROWS: Final[list[dict[str, Any]]] = json.loads(
     Path(__file__).with_name("breakouts.json").read_text("utf-8")
 )
 GROUPS: Final = sorted({row["group"] for row in ROWS})
+HEAVY: Final = {
+    *("too much memory", "huge numbers", "regular expressions", "endless work"),
+    *("long and deep code", "codecs"),
+}
 SECRET: Final = "canary-7f3a9c"
 MARKS: Final = (SECRET, "root:x:0", "uid=", "PATH=")
 NAMES: Final[tuple[Literal["listed", "free"], ...]] = ("listed", "free")
@@ -40,7 +49,7 @@ NAMES: Final[tuple[Literal["listed", "free"], ...]] = ("listed", "free")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(processes=1, limits=Limits(seconds=0.1)) as opened:
+    async with Sandbox(processes=1, limits=Limits(seconds=0.05)) as opened:
         yield opened
 
 
@@ -93,14 +102,13 @@ def test_the_corpus_is_large_and_says_of_each_row_what_it_tries() -> None:
 async def test_nothing_breaks_out(sandbox: Sandbox, canary: str, group: str) -> None:
     for row in (row for row in ROWS if row["group"] == group):
         text = text_of(row, canary)
-        for names in NAMES:
+        for names in NAMES if FREE_BUILTINS & {*references(text)} else NAMES[:1]:
             warnings: list[ExpressionWarning] = []
             with contextlib.suppress(EvaluationError):
                 result = await sandbox.render(text, context(), names=names, warnings=warnings)
                 assert is_clean(result, warnings), row
             assert await sandbox.render("${i + 1}", context()) == "6", row
 
-        assert isinstance(references(text), tuple)
         with contextlib.suppress(EvaluationError):
             await as_condition(sandbox, text)
 
@@ -116,6 +124,25 @@ async def test_one_evaluation_leaves_nothing_to_the_next(
     assert await sandbox.render(row["then"], known) == row["gives"]
 
 
-async def test_the_canary_would_be_found(canary: str) -> None:
+def test_the_canary_would_be_found(canary: str) -> None:
     assert not is_clean(Path(canary).read_text("utf-8"), [])
     assert not is_clean(os.environ["CANARY_ENV"], [])
+
+
+@pytest.mark.parametrize("group", sorted(set(GROUPS) - HEAVY))
+async def test_nothing_gets_out_even_where_the_allow_list_is_passed_by(
+    canary: str, group: str
+) -> None:
+    """The allow list is one wall; what it lets through stands before the interpreter's own."""
+    runner = Runner("Asia/Shanghai", Limits(seconds=0.05), 1)
+    await runner.open()
+    try:
+        for row in (row for row in ROWS if row["group"] == group):
+            for inside in insides(text_of(row, canary)):
+                code = inside.split("|")[0]
+                alone = Piece(f"str({code})", frozenset(), MODULES, frozenset())
+                with contextlib.suppress(ExceededError):
+                    outcome = (await runner.run({inside: alone}, {}))[inside]
+                    assert is_clean([*outcome], []), row
+    finally:
+        await runner.close()

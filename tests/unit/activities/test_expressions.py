@@ -12,28 +12,23 @@ from pydantic import JsonValue
 
 from activities.contract import Unresolved
 from activities.expressions import EvaluationError, Limits, Sandbox
+from tests.conformance.parts import compare_value, judge_value
 from tests.helpers.shared import FIXTURES, ROOT, SHARED, needs_shared
 from translator.plan import Variable
-from translator.values import MODULES, OBJECT_TEXT, classify
+from translator.values import OBJECT_TEXT, classify
 
 HARMLESS = "newer engines refuse str.format, ours renders it (design, decided deviations)"
 ADDRESS = "the result is a method with an address in its text; the sandbox has no such text"
 INTERNAL = "a module's inner module is out of reach"
-WHITELIST_OFF = "the setting that frees all names is not offered"
 LEFT_OUT = {
-    "template/165": "the setting that keeps types of subscripts is not offered",
     "template/197": HARMLESS,
     "template/206": ADDRESS,
     "template/437": ADDRESS,
     "template/472": INTERNAL,
     "template/500": INTERNAL,
     "template/501": "the sandbox has no source of entropy of its own",
-    "template/617": WHITELIST_OFF,
-    "template/625": WHITELIST_OFF,
-    "template/635": WHITELIST_OFF,
-    "template/636": WHITELIST_OFF,
-    "template/638": WHITELIST_OFF,
-    "template/667": WHITELIST_OFF,
+    "template/617": INTERNAL,
+    "template/625": INTERNAL,
 }
 
 
@@ -49,28 +44,16 @@ def conformance(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().strip().split("\n")]
 
 
-def agrees(row: dict[str, Any], got: JsonValue) -> bool:
-    if row.get("optional") and got == row["value"]:
-        return True
-    if row.get("result_unstable"):
-        return (got != row["value"]) == row["resolved"]
-    allowed = [row["result"], *row.get("alternatives", [])]
-    return any(repr(got) == repr(result) for result in allowed)
-
-
 @needs_shared
 async def test_templates_render_as_in_the_real_engine(sandbox: Sandbox) -> None:
     base = json.loads((SHARED / "conformance/template_context.json").read_text())
     rows = conformance("template.jsonl")
 
-    wrong: dict[str, JsonValue] = {}
-    for row in rows:
-        context = base if row["context"] == "base" else row["context"]
-        got = await sandbox.render(row["value"], context, MODULES if row.get("modules") else ())
-        if not agrees(row, got):
-            wrong[row["id"]] = got
+    outcomes = {row["id"]: await judge_value(row, base, sandbox) for row in rows}
+    wrong = {row["id"] for row in rows if compare_value(row, outcomes[row["id"]])}
 
-    assert set(wrong) == set(LEFT_OUT) & {row["id"] for row in rows}
+    assert wrong == set(LEFT_OUT) & outcomes.keys()
+    assert len(wrong) <= 0.03 * len(rows)
 
 
 @needs_shared

@@ -267,15 +267,15 @@ def test_a_run_that_is_reloaded_waits_for_the_same(come_to: Callable[[Run], None
 
 
 def test_a_reload_goes_on_when_what_was_asked_for_needs_no_evaluation_any_more() -> None:
-    made = [subflow(f"sub{n}", flow("n"), {"v": "${v}"}) for n in (1, 2)]
-    chains = ("fork1 sub1 join1", "fork1 sub2 join1", "join1 end")
-    lazy = variable("v", "${w + 1}")
-    run = Run(plan(*chains, nodes=made, variables=[lazy, variable("w", 1)]))
+    chains = ("fork1 xor1 a join1", "fork1 xor2 b join1", "join1 end")
+    lazy = [variable("v", "${w + 1}"), variable("w", 1)]
+    conditions = {"xor1-a": "${v} == 5", "xor2-b": "${v} == 5"}
+    run = Run(plan(*chains, variables=lazy, conditions=conditions))
     run.do("set_variables", values={"v": 5})
 
     run.reload()
 
-    assert run.calling == ["sub1/n", "sub2/n"]
+    assert run.calling == ["a", "b"]
 
 
 # --- cost -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from workflows.machine.state import RunState, load_state
 from workflows.machine.verbs import VERBS
 
 SOME = 100
-MANY = 5_000
+MANY = 2_000
 
 
 def play(plan: Plan, options: RunSettings, script: list[Move]) -> Run:
