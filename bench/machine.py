@@ -8,7 +8,19 @@ import time
 from collections.abc import Iterator
 
 from activities.contract import Done, PluginTraits, RunSettings
-from translator.plan import End, Flow, Literal, Node, Plan, PluginRef, Ref, Start, Task, Variable
+from translator.plan import (
+    End,
+    Flow,
+    Literal,
+    Node,
+    Plan,
+    PluginRef,
+    Ref,
+    Start,
+    Task,
+    Value,
+    Variable,
+)
 from workflows.machine.events import RunTask, TaskEnded
 from workflows.machine.machine import Machine
 from workflows.machine.program import lay_out
@@ -23,7 +35,7 @@ def chain(size: int) -> Plan:
     plugin = PluginRef(code="echo")
     for number in range(size):
         after = f"n{number + 1}" if number + 1 < size else "end"
-        inputs = {"x": Ref(key="v"), "y": Literal(value=number)}
+        inputs: dict[str, Value] = {"x": Ref(key="v"), "y": Literal(value=number)}
         node = Task(id=f"n{number}", name="step", next=after, plugin=plugin, inputs=inputs)
         nodes[node.id] = node
     nodes["end"] = End(id="end")

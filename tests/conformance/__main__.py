@@ -95,7 +95,7 @@ async def judge_all(options: argparse.Namespace) -> AsyncIterator[Judged]:
             yield judged
         if "template" in wanted:
             base = options.path / "template_context.json"
-            context = json.loads(base.read_text("utf-8")) if base.is_file() else {}
+            context: dict[str, Any] = json.loads(base.read_text("utf-8")) if base.is_file() else {}
             for vector in read_lines(options.path / "template.jsonl"):
                 outcome = await parts.judge_value(vector, context, sandbox)
                 found = parts.compare_value(vector, outcome)

@@ -1,6 +1,7 @@
 """The engine's vocabulary over ours: trees to plans, operations to verbs, refusals to classes."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from activities.contract import Unresolved
@@ -9,7 +10,7 @@ from translator.values import classify, source
 from workflows.machine import tasks
 from workflows.machine.checks import Refusal
 from workflows.machine.core import Resolved
-from workflows.machine.events import Changed, Entered, Recorded, Trace, Verb
+from workflows.machine.events import Changed, Entered, Recorded, Trace, Verb, VerbName
 from workflows.machine.machine import Machine
 
 ENGINE_STATES = {
@@ -107,7 +108,7 @@ class Recorder:
         *,
         merge: bool,
     ) -> None:
-        kept = self.data.get(path, {"inputs": {}, "outputs": {}})
+        kept: dict[str, dict[str, Any]] = self.data.get(path, {"inputs": {}, "outputs": {}})
         new_inputs = kept["inputs"] if inputs is None else dict(inputs)
         new_outputs = {**(kept["outputs"] if merge or outputs is None else {}), **(outputs or {})}
         self.data[path] = {"inputs": new_inputs, "outputs": new_outputs}
@@ -132,33 +133,58 @@ class Names:
 
 def to_verb(step: Mapping[str, Any], names: Names, machine: Machine) -> Verb:
     """Return the verb that an operation of the engine is."""
-    op, options = step["op"], step.get("options", {})
     path = names.path(step.get("node", step.get("pipeline", "")))
-    match op:
-        case "pause_pipeline" | "resume_pipeline" | "revoke_pipeline":
-            return Verb(op.removesuffix("_pipeline"), path)
-        case "pause_node" | "resume_node":
-            return Verb(op, path)
-        case "retry_node" | "retry_subprocess":
-            this_pass = bool(options.get("loop_retry"))
-            return Verb("retry", path, inputs=step.get("inputs"), this_pass=this_pass)
-        case "skip_node":
-            return Verb("skip", path, this_pass=bool(options.get("loop_skip")))
-        case "skip_exclusive_gateway":
-            return Verb("choose", path, branches=(step["flow"],))
-        case "skip_conditional_parallel_gateway":
-            return Verb("choose", path, branches=tuple(step["flows"]))
-        case "forced_fail":
-            return Verb("force_fail", path, reason=step.get("ex_data", "forced"))
-        case "callback":
-            token = {"current": None, "first": 1}.get(step.get("version", "current"), -1)
-            return Verb("callback", path, data=step["data"], token=token)
-        case "update_context":
-            flow = machine.core.program.flows[path].variables
-            given = {k[2:-1]: typed(k[2:-1], v, flow) for k, v in step["values"].items()}
-            return Verb("set_variables", path, variables=given)
-        case _:
-            raise ValueError(f"unknown operation {op!r}")
+    name, fields = VERBS[step["op"]]
+    verb = Verb(name, path, **fields(step))
+    if step["op"] == "update_context":
+        flow = machine.core.program.flows[path].variables
+        given = {k[2:-1]: typed(k[2:-1], v, flow) for k, v in step["values"].items()}
+        verb = dataclasses.replace(verb, variables=given)
+    return verb
+
+
+Fields = Callable[[Mapping[str, Any]], dict[str, Any]]
+TOKENS: Mapping[str, int | None] = {"current": None, "first": 1}
+
+
+def nothing(_: Mapping[str, Any]) -> dict[str, Any]:
+    """Return no field beyond the node."""
+    return {}
+
+
+def option(step: Mapping[str, Any], name: str) -> bool:
+    """Return one of an operation's options."""
+    return bool(step.get("options", {}).get(name))
+
+
+def retrying(step: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a retry."""
+    return {"inputs": step.get("inputs"), "this_pass": option(step, "loop_retry")}
+
+
+def calling_back(step: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a callback; a version that is no attempt's is a stale token."""
+    return {"data": step["data"], "token": TOKENS.get(step.get("version", "current"), -1)}
+
+
+VERBS: Mapping[str, tuple[VerbName, Fields]] = {
+    "pause_pipeline": ("pause", nothing),
+    "resume_pipeline": ("resume", nothing),
+    "revoke_pipeline": ("revoke", nothing),
+    "pause_node": ("pause_node", nothing),
+    "resume_node": ("resume_node", nothing),
+    "retry_node": ("retry", retrying),
+    "retry_subprocess": ("retry", nothing),
+    "skip_node": ("skip", lambda step: {"this_pass": option(step, "loop_skip")}),
+    "skip_exclusive_gateway": ("choose", lambda step: {"branches": (step["flow"],)}),
+    "skip_conditional_parallel_gateway": (
+        "choose",
+        lambda step: {"branches": tuple(step["flows"])},
+    ),
+    "forced_fail": ("force_fail", lambda step: {"reason": step.get("ex_data", "forced")}),
+    "callback": ("callback", calling_back),
+    "update_context": ("set_variables", nothing),
+}
 
 
 def typed(key: str, given: Mapping[str, Any], declared: Mapping[str, Variable]) -> Variable:

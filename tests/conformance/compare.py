@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 FIELDS = ("run", "pipeline_state", "states", "order", "data", "pipeline_outputs", "ops")
 STATE_KEYS = ("state", "loop", "inner_loop", "retry", "skip", "error_ignored")
@@ -29,13 +29,18 @@ def same(want: Any, got: Any, path: str) -> list[str]:
     if type(want) is not type(got):
         return [f"{path}: {want!r} expected, got {got!r}"]
     if isinstance(want, dict):
-        return same_items(want, got, path)
+        return same_items(cast("dict[str, Any]", want), got, path)
     if isinstance(want, list):
-        if len(want) != len(got):
-            return [f"{path}: {len(want)} items expected, got {len(got)}"]
-        pairs = enumerate(zip(want, got, strict=True))
-        return [line for i, (a, b) in pairs for line in same(a, b, f"{path}[{i}]")]
+        return same_list(cast("list[Any]", want), got, path)
     return [] if want == got else [f"{path}: {want!r} expected, got {got!r}"]
+
+
+def same_list(want: Sequence[Any], got: Sequence[Any], path: str) -> list[str]:
+    """Compare two lists item by item."""
+    if len(want) != len(got):
+        return [f"{path}: {len(want)} items expected, got {len(got)}"]
+    pairs = enumerate(zip(want, got, strict=True))
+    return [line for i, (a, b) in pairs for line in same(a, b, f"{path}[{i}]")]
 
 
 def same_items(want: Mapping[str, Any], got: Mapping[str, Any], path: str) -> list[str]:
@@ -79,11 +84,12 @@ def compare_states(want: Mapping[str, Any], got: Any, path: str) -> list[str]:
         if name not in got:
             found.append(f"{path}.{name}: missing ({expected['state']})")
             continue
-        for key in STATE_KEYS:
-            if expected.get(key) != got[name].get(key):
-                found.append(
-                    f"{path}.{name}.{key}: {expected.get(key)!r} expected, got {got[name].get(key)!r}"
-                )
+        have = got[name]
+        found += [
+            f"{path}.{name}.{key}: {expected.get(key)!r} expected, got {have.get(key)!r}"
+            for key in STATE_KEYS
+            if expected.get(key) != have.get(key)
+        ]
     return found
 
 

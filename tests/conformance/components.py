@@ -136,7 +136,7 @@ def sched(box: Components, node: str, step: RunTask, inputs: Mapping[str, Any]) 
         return Polling(handle="h", after_s=0, outputs=outputs, inputs=dict(inputs))
     polls = int(step.outputs["polls"]) + 1  # pyright: ignore[reportArgumentType]
     total = box.scheduled[node]
-    told = {"polls": polls}
+    told: dict[str, Any] = {"polls": polls}
     if total == int(inputs.get("raise_at_total", -1)):
         text = "Traceback\nRuntimeError: planned schedule exception"
         return Failed(error=text, outputs=told)
@@ -161,8 +161,9 @@ def callback(_: Components, node: str, step: RunTask, inputs: Mapping[str, Any])
 def multi_callback(_: Components, node: str, step: RunTask, inputs: Mapping[str, Any]) -> Outcome:
     if step.step == "call":
         return Waiting(outputs={**echoed(inputs), "received": []}, inputs=dict(inputs))
-    received = [*step.outputs["received"], step.data]  # pyright: ignore
-    told = {"received": received}
+    earlier: Any = step.outputs["received"]
+    received = [*earlier, step.data]
+    told: dict[str, Any] = {"received": received}
     if isinstance(step.data, dict) and step.data.get("raise"):
         return Failed(error="Traceback\nRuntimeError: planned callback exception", outputs=told)
     if isinstance(step.data, dict) and step.data.get("fail"):

@@ -7,7 +7,7 @@ from activities.contract import Failed, Outcome, Unresolved
 from activities.expressions import EvaluationError, Sandbox
 from tests.conformance import adapter
 from tests.conformance.components import Components, settings_for
-from tests.conformance.script import Script, given_of, subject
+from tests.conformance.script import Script, given_of, part, subject
 from tests.conformance.trees import plan_of, refusal_of
 from workers.simulate import VirtualRun
 from workflows.machine.events import Evaluate, Evaluated, RunTask
@@ -42,9 +42,9 @@ class CaseRun:
     def __init__(self, case: Mapping[str, Any], sandbox: Sandbox) -> None:
         plan = plan_of(case["tree"])
         recorder = adapter.Recorder()
-        settings = settings_for(plan, case.get("config") or {})
+        settings = settings_for(plan, part(case, "config"))
         machine = Machine(plan, settings, observer=recorder)
-        self.components = Components(case.get("root_data") or {})
+        self.components = Components(part(case, "root_data"))
         self.sandbox = sandbox
         self.virtual = VirtualRun(machine, self.perform, self.resolve)
         self.script = Script(case, plan, machine, recorder, self.virtual.operate)
@@ -89,8 +89,7 @@ class CaseRun:
 
     async def advance(self) -> bool:
         """Let the next thing happen, or move the clock to where the script waits."""
-        pending = self.script.steps[0].get("when") or {} if self.script.steps else {}
-        due, elapsed = self.virtual.next_due, pending.get("elapsed")
+        due, elapsed = self.virtual.next_due, (self.script.next_when() or {}).get("elapsed")
         if elapsed is not None and self.virtual.now < elapsed and (due is None or due > elapsed):
             self.virtual.now = float(elapsed)
             return True
@@ -102,8 +101,7 @@ class CaseRun:
         kind = "executing" if step.step == "call" else "scheduling"
         node = script.names.id(step.path)
         counts = script.counts["executed" if kind == "executing" else "scheduled"]
-        while script.steps:
-            when = script.steps[0].get("when") or {}
+        while (when := script.next_when()) is not None:
             is_due = when.get(kind) == node and when.get("nth", 1) == counts[node]
             follows = when in ({}, {"start": True}) and self.acted is step
             if not (is_due or follows):

@@ -34,7 +34,7 @@ from activities.expressions import EvaluationError, Sandbox
 from tests.conformance import adapter
 from tests.conformance.components import COMPONENTS, Components, settings_for
 from tests.conformance.offline import not_started
-from tests.conformance.script import Script, given_of
+from tests.conformance.script import Script, given_of, part
 from tests.conformance.trees import plan_of
 from workers.client import DATA_CONVERTER
 from workers.server import EmbeddedServer
@@ -81,7 +81,7 @@ class ObservedFlow(Operated):
         """Act before the first node, where the script does."""
         machine = self.machine()
         self.script = Script(self.case, machine.plan, machine, self.recorder, self.apply)
-        self.script.counts = self.counts
+        self.script.counts = dict(self.counts)
         while self.script.is_due():
             self.script.play_next()
         self.script.started = True
@@ -110,7 +110,7 @@ class ObservedFlow(Operated):
         """Take note of a component's call; act on it where the script does, then answer."""
         self.counts["executed" if kind == "executing" else "scheduled"][node] = count
         script = self.ready()
-        when = (script.steps[0].get("when") or {}) if script.steps else {}
+        when = script.next_when() or {}
         if when.get(kind) == node and when.get("nth", 1) == count:
             left = len(script.steps)
             self.held = True
@@ -137,8 +137,8 @@ class Cases:
 
     sandbox: Sandbox
     client: Client
-    by_id: dict[str, dict[str, Any]] = field(default_factory=dict)
-    components: dict[str, Components] = field(default_factory=dict)
+    by_id: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    components: dict[str, Components] = field(default_factory=dict[str, Components])
 
     def activities(self) -> Iterator[Callable[..., Any]]:
         """Return the activities: `load_plan`, `evaluate`, and one for each component."""
@@ -152,7 +152,7 @@ class Cases:
         """Return the plan of a case."""
         case = self.by_id[request.template]
         plan = plan_of(case["tree"])
-        settings = settings_for(plan, case.get("config") or {})
+        settings = settings_for(plan, part(case, "config"))
         return LoadedPlan(plan=plan, digest=plan.digest, settings=settings)
 
     @activity.defn(name=EVALUATE)
@@ -204,13 +204,14 @@ class Cases:
 
     async def tell(self, call: PluginCall, node: str, components: Components) -> None:
         """Tell the run of a call, if its script watches for calls."""
-        names = {name for step in self.by_id[call.run]["script"] for name in step.get("when") or {}}
+        script: list[dict[str, Any]] = self.by_id[call.run]["script"]
+        names = {name for step in script for name in part(step, "when")}
         if not names & {"executing", "scheduling", "executed", "scheduled"}:
             return
         kind = "executing" if call.step == "call" else "scheduling"
         counts = components.executed if kind == "executing" else components.scheduled
-        handle = self.client.get_workflow_handle(call.run)
-        await handle.execute_update(ObservedFlow.reached, args=[kind, node, counts[node]])
+        handle: Any = self.client.get_workflow_handle(call.run)
+        await handle.execute_update("reached", args=[kind, node, counts[node]])
 
 
 def as_command(call: PluginCall, outputs: Mapping[str, Any]) -> RunTask:
@@ -274,11 +275,11 @@ async def play_on(
 async def play(client: Client, kept: Cases, case: dict[str, Any]) -> Mapping[str, Any]:
     """Play one case to where it stands or ends."""
     kept.by_id[case["id"]] = case
-    kept.components[case["id"]] = Components(case.get("root_data") or {})
-    handle = await client.start_workflow(
+    kept.components[case["id"]] = Components(part(case, "root_data"))
+    handle: Any = await client.start_workflow(
         "ObservedFlow", case, id=case["id"], task_queue=QUEUE, result_type=dict
     )
-    update = asyncio.create_task(handle.execute_update(ObservedFlow.settled))
+    update = asyncio.create_task(handle.execute_update("settled", result_type=dict))
     result = asyncio.create_task(handle.result())
     waiting = (update, result)
     done, _ = await asyncio.wait(waiting, timeout=LONGEST_S, return_when=asyncio.FIRST_COMPLETED)

@@ -13,6 +13,12 @@ HELD = ("executing", "scheduling", "nth")
 WAITING = ("waiting", "inside")
 
 
+def part(holder: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an object that a case may leave out; {} where it does."""
+    found: dict[str, Any] | None = holder.get(name)
+    return found or {}
+
+
 class Script:
     """A case's steps, the Machine that they act on, and the answers so far."""
 
@@ -29,7 +35,7 @@ class Script:
         self.recorder = recorder
         recorder.machine = machine
         self.names = adapter.Names(plan, machine, case["tree"]["id"])
-        self.steps = list(case["script"])
+        self.steps: list[dict[str, Any]] = list(case["script"])
         self.ops: list[dict[str, Any]] = []
         self.started = False
         self.now: Callable[[], float] = lambda: machine.core.now
@@ -37,11 +43,15 @@ class Script:
         self._operate = operate
 
     def is_due(self) -> bool:
-        """Say whether the next step's conditions hold; while a component works, `during` decides."""
-        when = self.steps[0].get("when") or {} if self.steps else None
+        """Say whether the next step's conditions hold."""
+        when = self.next_when()
         return when is not None and all(
             self._holds(name, wanted) for name, wanted in when.items() if name != "if_state"
         )
+
+    def next_when(self) -> dict[str, Any] | None:
+        """Return what the next step waits for, None when there is none left."""
+        return part(self.steps[0], "when") if self.steps else None
 
     def _holds(self, name: str, wanted: Any) -> bool:
         if name in HELD:
@@ -75,8 +85,8 @@ class Script:
 
     def is_wanted(self, step: Mapping[str, Any]) -> bool:
         """Say whether a conditional step is to be performed now that its turn has come."""
-        wanted = (step.get("when") or {}).get("if_state") or step.get("if_state")
-        return self._in_states(wanted) if wanted else True
+        wanted = part(part(step, "when"), "if_state") or part(step, "if_state")
+        return self._in_states(wanted)
 
     def play_next(self) -> None:
         """Perform the next step, or note that it was not to be performed."""
@@ -149,12 +159,12 @@ def subject(step: Mapping[str, Any]) -> dict[str, Any]:
 def given_of(case: Mapping[str, Any]) -> Given:
     """Return what a case starts its run with."""
 
-    def bare(values: Mapping[str, Any] | None) -> dict[str, Any]:
-        return {key[2:-1]: value for key, value in (values or {}).items()}
+    def bare(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {key[2:-1]: value for key, value in values.items()}
 
-    options = case.get("run_options") or {}
+    options = part(case, "run_options")
     return Given(
-        variables=bare(case.get("root_context")),
-        inherited=bare(case.get("subprocess_context")),
+        variables=bare(part(case, "root_context")),
+        inherited=bare(part(case, "subprocess_context")),
         start_at=options.get("start_node_id") or "",
     )

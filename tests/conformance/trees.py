@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tests.conformance.script import part
 from translator.compile import compile_tree
 from translator.graph import match_gateways, validate_tree
 from translator.parse import parse
@@ -27,7 +28,7 @@ def plan_of(document: Mapping[str, Any]) -> Plan:
 
 def refusal_of(case: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return why a run of the case's tree is refused, in the engine's terms, or None."""
-    options = case.get("run_options") or {}
+    options = part(case, "run_options")
     tree = tree_of(case["tree"])
     if tree is None:
         return {"class": "KeyError", "text": "malformed tree"}
@@ -37,7 +38,7 @@ def refusal_of(case: Mapping[str, Any]) -> dict[str, Any] | None:
     if problems:
         first = problems[0]
         return {"class": first.engine_class, "text": first.text, "failed_nodes": [first.node]}
-    repeated = sorted({*(case.get("root_context") or {})} & {*case["tree"]["data"]["inputs"]})
+    repeated = sorted({*part(case, "root_context")} & {*part(case["tree"]["data"], "inputs")})
     if repeated:
         return {"class": "IntegrityError", "text": f"given twice: {repeated}"}
     return None

@@ -8,7 +8,7 @@ alone (`Checked.problem`), and which names must be known when it is evaluated (`
 import ast
 import builtins
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from translator.values.fragments import (
@@ -72,6 +72,7 @@ _FORBIDDEN_ATTRIBUTES: Final = _words(
 )
 _FORBIDDEN_PREFIXES: Final = ("_", "spawn", "exec", "gi_", "cr_", "ag_")
 _FORBIDDEN_NODES: Final = (ast.Await, ast.Yield, ast.YieldFrom)
+_LOOKED_AT: Final = (ast.Attribute, ast.Name, ast.Subscript, *_FORBIDDEN_NODES)
 _READ_ANEW: Final = (ast.Tuple, ast.Starred, ast.Yield, ast.YieldFrom)
 _DECODE: Final = "decode."
 
@@ -148,6 +149,8 @@ def _problem(inside: str, declared: Collection[str]) -> str:
     checked = check(inside)
     if checked.problem:
         return f"'${{{inside}}}' {checked.problem}"
+    if NEVER_OFFERED.isdisjoint(checked.names):
+        return ""
     forbidden = sorted(NEVER_OFFERED & checked.names)
     word = next((name for name in forbidden if name not in declared), "")
     return f"'${{{inside}}}' uses the name {word!r}, which is not offered" if word else ""
@@ -173,13 +176,12 @@ def _check_expression(code: str, tree: ast.Module, chain: tuple[str, ...]) -> Ch
     expression = _sole_argument(code, tree)
     if expression is None:
         return _refused(Problem("is not one expression", _CORRECT), chain)
-    try:
-        problem = next((p for p in map(_node_problem, ast.walk(expression)) if p), None)
-    except RecursionError:
-        problem = Problem("is nested too deeply", _COMPUTE)
+    nodes = list(ast.walk(expression))
+    looked_at = (node for node in nodes if isinstance(node, _LOOKED_AT))
+    problem = next((p for p in map(_node_problem, looked_at) if p), None)
     if problem:
         return _refused(problem, chain)
-    return Checked(expression, chain, frozenset(_free_names(expression)))
+    return Checked(expression, chain, frozenset(_free_names(nodes)))
 
 
 def _sole_argument(code: str, tree: ast.Module) -> ast.expr | None:
@@ -231,11 +233,9 @@ def _is_forbidden(attribute: str) -> bool:
     return attribute in _FORBIDDEN_ATTRIBUTES or attribute.startswith(_FORBIDDEN_PREFIXES)
 
 
-def _free_names(expression: ast.expr) -> Iterator[str]:
-    """Yield the names that are read and bound nowhere inside."""
-    nodes = list(ast.walk(expression))
-    bound = {node.arg for node in nodes if isinstance(node, ast.arg)}
-    bound |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    for node in nodes:
-        if isinstance(node, ast.Name) and node.id not in bound:
-            yield node.id
+def _free_names(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Return the names that are read and bound nowhere inside."""
+    named = [node for node in nodes if isinstance(node, ast.Name | ast.arg)]
+    bound = {n.arg for n in named if isinstance(n, ast.arg)}
+    bound |= {n.id for n in named if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return (n.id for n in named if isinstance(n, ast.Name) and n.id not in bound)

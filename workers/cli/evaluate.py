@@ -83,7 +83,7 @@ class Answer(NamedTuple):
 )
 def evaluate(  # noqa: PLR0913  a command's options
     value: Annotated[
-        str | None, typer.Argument(metavar="[VALUE]", help="Text with ${...} in it.")
+        str | None, typer.Argument(metavar="VALUE", help="Text with ${...} in it.")
     ] = None,
     *,
     given: SetValues = [],  # noqa: B006  typer copies it

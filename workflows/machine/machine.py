@@ -126,7 +126,10 @@ class Machine:
         return self._drive()
 
     def fold(self, event: Event, now: float) -> None:
-        """Fold one event into the state without moving a token; `go` moves them."""
+        """Fold one event into the state without moving a token; `go` moves them.
+
+        What the event asks for is among the commands of the next `go` or `handle`.
+        """
         core = self._at(now)
         match event:
             case TaskEnded(path, entry, outcome):
@@ -187,13 +190,13 @@ class Machine:
 
     def _at(self, now: float) -> Core:
         self.core.now = now
-        self.core.commands = []
         return self.core
 
     def _drive(self) -> list[Command]:
         tasks.release(self.core)
         drive(self.core, nodes.enter)
-        return self.core.commands
+        commands, self.core.commands = self.core.commands, []
+        return commands
 
     def _fire(self, event: TimerFired) -> None:
         core, path = self.core, event.path

@@ -66,6 +66,7 @@ class Driver:
         self.observer: Observer | None = None
         self._digest = ""
         self._handles: dict[NodePath, list[tuple[int, asyncio.Task[None]]]] = {}
+        self._opening = False
         self._executing = 0
         self._steps = 0
         self._finish: Finish | None = None
@@ -109,18 +110,18 @@ class Driver:
 
     def _open(self, given: RunInput, loaded: LoadedPlan) -> list[Command]:
         """Make the Machine, fresh or from the state handed over; early signals come first."""
-        now = workflow.time()
-        if given.carried is not None:
-            state = load_state(cast("dict[str, Any]", given.carried.state))
-            self._machine = Machine(loaded.plan, loaded.settings, state, observer=self.observer)
-            commands = self._machine.reissue(now)
-            self.take_early()
-            return commands
-        start = self.start_of(given, loaded)
-        self._machine = Machine(loaded.plan, loaded.settings, observer=self.observer)
-        self._machine.begin(now, start)
+        now, carried = workflow.time(), given.carried
+        state = load_state(cast("dict[str, Any]", carried.state)) if carried else None
+        start = None if carried else self.start_of(given, loaded)
+        machine = Machine(loaded.plan, loaded.settings, state, observer=self.observer)
+        commands = machine.reissue(now) if start is None else []
+        if start is not None:
+            machine.begin(now, start)
+        self._machine = machine
+        self._opening = True
         self.take_early()
-        return self._machine.go(now)
+        self._opening = False
+        return commands + machine.go(now)
 
     def start_of(self, given: RunInput, loaded: LoadedPlan) -> Given:
         """Return what the Machine is started with; wrong inputs fail the run, all named."""
@@ -190,7 +191,13 @@ class Driver:
     # --- events and commands ---
 
     def apply(self, event: Event) -> None:
-        """Fold an event into the Machine and carry out what it asks for."""
+        """Fold an event into the Machine and carry out what it asks for.
+
+        While the run is being opened no token moves, so that all that came early counts first.
+        """
+        if self._opening:
+            self.machine().fold(event, workflow.time())
+            return
         self._hold_back()
         self._perform(self.machine().handle(event, workflow.time()))
 

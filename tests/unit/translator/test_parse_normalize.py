@@ -80,10 +80,11 @@ def findings(tree: Any) -> list[tuple[str, str, str]]:
 
 def without_places(part: Any) -> Any:
     """Return a Tree as plain data, without pointers and what the engine tree loses."""
-    if isinstance(part, tuple) and hasattr(part, "_fields"):
+    names: tuple[str, ...] | None = getattr(part, "_fields", None)
+    if names is not None:
         skipped = PLACES | LOST if isinstance(part, SourceVariable) else PLACES
-        names = [each for each in part._fields if each not in skipped]
-        return {name: without_places(getattr(part, name)) for name in names}
+        kept = [name for name in names if name not in skipped]
+        return {name: without_places(getattr(part, name)) for name in kept}
     if isinstance(part, dict):
         held = cast("dict[str, Any]", part)
         return {key: without_places(held[key]) for key in held}

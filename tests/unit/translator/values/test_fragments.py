@@ -1,12 +1,14 @@
+import ast
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.shared import FIXTURES, SHARED, needs_shared
-from translator.values import insides, references
-from translator.values.fragments import MAX_CODE, split_filters
+from translator.values import check, classify, expression_problem, insides, references
+from translator.values.fragments import MAX_CODE, remembered, split_filters
 
 
 @needs_shared
@@ -61,6 +63,50 @@ def test_filters_begin_at_the_first_bar_outside_of_quotes(
     inside: str, code: str, filters: str
 ) -> None:
     assert split_filters(inside) == (code, filters)
+
+
+@pytest.mark.parametrize(
+    ("inside", "times"),
+    [
+        ("plain_name_only", 0),
+        ("once + len(upon)", 1),
+        ("once | h, trim", 2),
+        ("once\n+ upon", 2),
+        ("x + " * 500 + "1", 1),
+    ],
+    ids=["a name", "an expression", "with filters", "over two lines", "a long one"],
+)
+def test_a_fragment_is_parsed_once_whoever_asks(
+    monkeypatch: pytest.MonkeyPatch, inside: str, times: int
+) -> None:
+    parsed: list[str] = []
+    real: Any = ast.parse  # of its overloads only the call matters
+
+    def counted(code: str, *args: Any, **more: Any) -> Any:
+        parsed.append(code)
+        return real(code, *args, **more)
+
+    monkeypatch.setattr(ast, "parse", counted)
+    text = f"<${{{inside}}}>"
+
+    for _ in range(3):
+        classify(text)
+        references(text)
+        check(inside)
+        expression_problem(text)
+
+    assert len(parsed) == times
+
+
+def test_a_remembered_function_forgets_long_texts_sooner() -> None:
+    asked: list[str] = []
+    sized = remembered(lambda text: asked.append(text) or len(text))
+    short, long = [str(n) for n in range(50)], ["x" * n for n in range(1000, 1050)]
+
+    sizes = [sized(text) for _ in range(2) for text in (*short, *long)]
+
+    assert sizes == [len(text) for text in (*short, *long)] * 2
+    assert [len(asked), len(set(asked))] == [150, 100]
 
 
 @pytest.mark.parametrize(

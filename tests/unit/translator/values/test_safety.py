@@ -1,6 +1,9 @@
+import builtins
+
 import pytest
 
-from translator.values import check, expression_problem
+from translator.values import BUILTINS, FREE_BUILTINS, MODULES, check, expression_problem
+from translator.values.safety import SHIELDED
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,28 @@ def test_usable_fragments_have_no_problem(text: str) -> None:
 )
 def test_a_fragment_that_can_never_be_evaluated_says_why(text: str, says: str) -> None:
     assert says in (expression_problem(text) or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["${s; t}", "${s;}", "${s\n;t}", "${(s, t)}", "${s, t}", "${x=1}", "${(yield)}", "${*l}"],
+)
+def test_what_is_no_single_argument_of_a_call_is_refused(text: str) -> None:
+    assert (expression_problem(text) is None) == (text == "${(s, t)}")
+
+
+@pytest.mark.parametrize("inside", ["s.__class__", " s", "s:-x", "s | shout", "__x", "(yield)"])
+def test_what_is_refused_comes_with_a_cure(inside: str) -> None:
+    checked = check(inside)
+
+    assert checked.expression is None
+    assert checked.problem
+    assert checked.fix
+
+
+def test_more_builtins_are_harmless_ones() -> None:
+    assert not FREE_BUILTINS & (BUILTINS | MODULES | SHIELDED)
+    assert all(name in dir(builtins) for name in FREE_BUILTINS)
 
 
 def test_a_declared_variable_wins_over_a_forbidden_word() -> None:

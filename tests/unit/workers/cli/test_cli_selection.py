@@ -39,7 +39,7 @@ def export() -> bytes:
         f"l{i}": {"id": f"l{i}", "source": a, "target": b}
         for i, (a, b) in enumerate(itertools.pairwise(ids))
     }
-    tree = {
+    tree: dict[str, Any] = {
         "start_event": {
             "id": "start",
             "type": "EmptyStartEvent",
@@ -67,8 +67,8 @@ def export() -> bytes:
         "location": [],
     }
     scheme = {"id": 7, "unique_id": "1-7", "name": "quiet", "data": '["report"]'}
-    row = {"template_id": "line", "name": "line", "tree": tree, "schemes": [scheme]}
-    data = {
+    row: dict[str, Any] = {"template_id": "line", "name": "line", "tree": tree, "schemes": [scheme]}
+    data: dict[str, Any] = {
         "exporter_version": 1,
         "template_source": "project",
         "template": {"1": {"id": 1, "pipeline_template_id": "line", "category": "Other"}},
