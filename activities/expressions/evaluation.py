@@ -1,7 +1,7 @@
 """One evaluation: variables in the order in which they need each other, then the values."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import assert_never
+from typing import Final, assert_never
 
 from pydantic import JsonValue
 
@@ -12,6 +12,9 @@ from activities.expressions.program import piece
 from activities.expressions.runner import ExceededError, Outcome, Runner
 from translator.plan import Value, Variable
 from translator.values import check, reads, source
+
+MOST_WARNINGS: Final = 100
+"""How many warnings are collected at most: a template may hold thousands of broken fragments."""
 
 Lazy = Callable[[str, JsonValue], Awaitable[JsonValue]]
 """Computes a lazy variable from its code and rendered value."""
@@ -116,15 +119,20 @@ class Evaluation:
         """Collect a warning for each fragment that stays, once in each place."""
         for place, value in values.items():
             for inside in dict.fromkeys(kept(value, self._known, done)):
-                warning = (
-                    hidden(place)
-                    if place in self._secret_places
-                    else explain(place, inside, self._known, outcomes.get(inside))
-                )
-                if self._strict:
-                    raise EvaluationError(warning.text)
-                if self._warnings is not None:
-                    self._warnings.append(warning)
+                if self._warnings is not None and len(self._warnings) >= MOST_WARNINGS:
+                    return
+                self._collect(self._warning(place, inside, outcomes.get(inside)))
+
+    def _warning(self, place: str, inside: str, outcome: Outcome | None) -> ExpressionWarning:
+        if place in self._secret_places:
+            return hidden(place)
+        return explain(place, inside, self._known, outcome)
+
+    def _collect(self, warning: ExpressionWarning) -> None:
+        if self._strict:
+            raise EvaluationError(warning.text)
+        if self._warnings is not None:
+            self._warnings.append(warning)
 
 
 def _why_without_value(variable: Variable) -> str:

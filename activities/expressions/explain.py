@@ -17,6 +17,7 @@ from translator.values import MODULES, NEVER_OFFERED, check
 MASK: Final = "***"
 """What is shown in the place of a secret."""
 
+_COMPARED: Final = 300
 _SEEN_CHARS: Final = 40
 _SHOWN_CHARS: Final = 80
 _COMPUTE: Final = "compute the value in a task and read its output"
@@ -123,7 +124,7 @@ def _why_unknown(missing: list[str], known: Known) -> tuple[str, str]:
         return f"uses the module {name!r}, which is not offered here", _COMPUTE
     if name in NEVER_OFFERED:
         return f"uses the name {name!r}, which is not offered", _COMPUTE
-    near = difflib.get_close_matches(name, known.values, 1)
+    near = difflib.get_close_matches(name, list(known.values)[:_COMPARED], 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return (
         f"reads {name!r}, which has no value here{hint}",

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from activities.contract import Unresolved
 from activities.expressions import EvaluationError, ExpressionWarning, Sandbox
+from activities.expressions.evaluation import MOST_WARNINGS
 from translator.plan import Variable
 from translator.values import classify
 
@@ -71,6 +72,14 @@ async def test_values_that_were_seen_are_shortened(sandbox: Sandbox) -> None:
     assert len(first.seen["big"]) == 40
     assert second.seen == {"l": "[1, 2]", "s": "'text'"}
     assert "(with l = [1, 2], s = 'text')" in second.text
+
+
+async def test_warnings_are_collected_up_to_a_bound(sandbox: Sandbox) -> None:
+    warnings: list[ExpressionWarning] = []
+    text = "".join(f"${{no{number}}}" for number in range(5 * MOST_WARNINGS))
+
+    assert await sandbox.render(text, CONTEXT, warnings=warnings) == text
+    assert len(warnings) == MOST_WARNINGS
 
 
 async def test_strict_turns_the_first_warning_into_an_error(sandbox: Sandbox) -> None:

@@ -134,7 +134,7 @@ def wide(lanes: int) -> Plan:
 
 def disturbed(plan: Plan, seed: int) -> RunState:
     """A state in which about a third of the nodes run or failed."""
-    chance = random.Random(seed)  # noqa: S311  a test's choice, not a secret
+    chance = random.Random(seed)
     state = RunState(started=NOW - 5000)
     for path in paths_of(plan.flow):
         look = chance.choice(["finished", "finished", "failed", "running"])
