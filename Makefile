@@ -32,7 +32,7 @@ test: lint  ## lint and all tests but the long proofs
 	$(BIN)/pytest -m "not slow"
 
 test-all: lint  ## everything, the long proofs too
-	$(BIN)/pytest
+	$(BIN)/pytest -m "slow or not slow"
 
 bench: $(STAMP)  ## speed and memory, side by side
 	$(BIN)/python -m bench

@@ -56,6 +56,7 @@ class RunSettings(Model):
     loop_offset: int = 0
     first_hit: bool = False
     in_flight: int = 200
+    polls_asleep: int = 1500
     timezone: str = "Asia/Shanghai"
     picture_bytes: int = 6000
     roll_over_events: int = 0

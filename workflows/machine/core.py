@@ -65,6 +65,7 @@ class Core:
     __slots__ = (
         "commands",
         "draining",
+        "fatal",
         "held",
         "now",
         "observer",
@@ -84,6 +85,7 @@ class Core:
         self.observer = observer
         self.now: float = 0
         self.draining = False
+        self.fatal: Finish | None = None
         self.commands: list[Command] = []
         self.ready: list[str] = []
         self.held: dict[str, list[str]] = {}
@@ -173,20 +175,34 @@ class Core:
 
     def has_slot(self) -> bool:
         """Say whether a plugin may be called now."""
-        return not self.draining and self.state.executing < self.settings.in_flight
+        state, settings = self.state, self.settings
+        return (
+            not self.draining
+            and self.fatal is None
+            and state.executing < settings.in_flight
+            and state.executing + state.polling < settings.polls_asleep
+        )
 
     def set_phase(self, path: NodePath, phase: Phase) -> Live:
         """Move a live node to another phase, keeping count of the slots in use."""
         live = self.state.live[path]
-        self.state.executing += (phase == "calling") - (live.phase == "calling")
+        self._count(live.phase, -1)
+        self._count(phase, 1)
         live.phase = phase
         return live
+
+    def _count(self, phase: Phase, change: int) -> None:
+        """Count the activities that are open at Temporal, which allows so many of them."""
+        if phase == "calling":
+            self.state.executing += change
+        elif phase == "polling":
+            self.state.polling += change
 
     def close(self, path: NodePath) -> Live | None:
         """Forget what is known of a live node: it has ended, or starts again."""
         live = self.state.live.pop(path, None)
-        if live is not None and live.phase == "calling":
-            self.state.executing -= 1
+        if live is not None:
+            self._count(live.phase, -1)
         self.state.failed.pop(path, None)
         return live
 
@@ -313,7 +329,7 @@ class Core:
         self.state.live.clear()
         self.state.tokens.clear()
         self.state.queued.clear()
-        self.state.executing = 0
+        self.state.executing = self.state.polling = 0
         self.held.clear()
         self.ready.clear()
         self.change(ROOT, finish.state)

@@ -18,7 +18,7 @@ Enter = Callable[[Core, NodePath], None]
 def drive(core: Core, enter: Enter) -> None:
     """Move every token that is ready as far as it goes, in the order they became ready."""
     position = 0
-    while position < len(core.ready):
+    while position < len(core.ready) and core.fatal is None:
         token_id = core.ready[position]
         position += 1
         token = core.state.tokens.get(token_id)
@@ -150,6 +150,6 @@ def fail(core: Core, path: NodePath, error: str, *, exported: bool = True) -> No
     core.state.failed[path] = error
     if not exported:
         core.record(path, None, {"ex_data": error}, merge=True)
-    if core.state.fail_fast:
+    if core.state.fail_fast and core.fatal is None:
         name = core.place(path).node.name or path
-        core.end_run(Finish("failed", {}, f"node {name!r} ({path}) failed: {error}"))
+        core.fatal = Finish("failed", {}, f"node {name!r} ({path}) failed: {error}")

@@ -43,7 +43,7 @@ from workflows.machine.events import (
 from workflows.machine.flow import drive
 from workflows.machine.program import Program, lay_out
 from workflows.machine.state import JOURNAL_LENGTH, JournalEntry, Phase, RunState, Token
-from workflows.machine.verbs import VERBS, allowed_on, refusal, replace
+from workflows.machine.verbs import VERBS, allowed_on, refusal, replace, stop_all
 
 TIMED: Final[Mapping[TimerKind, tuple[Phase, ...]]] = {
     "timeout": FOLLOWED,
@@ -195,6 +195,10 @@ class Machine:
     def _drive(self) -> list[Command]:
         tasks.release(self.core)
         drive(self.core, nodes.enter)
+        if self.core.fatal is not None:
+            stop_all(self.core)
+            self.core.end_run(self.core.fatal)
+            self.core.fatal = None
         commands, self.core.commands = self.core.commands, []
         return commands
 

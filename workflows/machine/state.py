@@ -114,7 +114,8 @@ class RunState:
     often a subflow's flow was entered. overrides: inputs that a retry replaced, for good, of which
     raw_overrides are not rendered. context: what the engine calls parent data. failed: error by
     path of the nodes that wait for an operator, in the order they failed. queued: tasks that wait
-    for one of the slots counted by `executing`. fail_fast: the first failure ends the run.
+    for one of the slots counted by `executing`; `polling` counts the polls asleep. fail_fast: the
+    first failure ends the run.
     """
 
     version: Literal[1] = 1
@@ -139,6 +140,7 @@ class RunState:
     raw_overrides: dict[NodePath, list[str]] = field(default_factory=dict[NodePath, list[str]])
     queued: list[NodePath] = field(default_factory=list[NodePath])
     executing: int = 0
+    polling: int = 0
     outputs: dict[VariableKey, JsonValue] | None = None
     journal: list[JournalEntry] = field(default_factory=list[JournalEntry])
     journal_count: int = 0

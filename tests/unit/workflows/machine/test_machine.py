@@ -47,6 +47,16 @@ def test_a_run_that_fails_fast_ends_at_the_first_failure() -> None:
     assert (run.outstanding, run.status("b")) == ([], "revoked")
 
 
+def test_failing_fast_tells_outside_work_to_stop() -> None:
+    chains = ("fork1 a join1", "fork1 b join1", "join1 end")
+    run = Run(plan(*chains), given=Given(fail_fast=True))
+    run.answer("b", Polling(handle="job 7", after_s=5))
+
+    run.lose("a")
+
+    assert [(stop.path, stop.handle) for stop in run.stops] == [("b", "job 7")]
+
+
 def test_failing_fast_waits_for_automatic_retries() -> None:
     made = task("a", auto_retry=AutoRetry(times=1, interval_s=1))
     run = Run(plan("a", nodes=[made]), given=Given(fail_fast=True))

@@ -430,6 +430,17 @@ def test_a_poll_takes_no_slot() -> None:
     assert run.calling == ["a", "b"]
 
 
+def test_no_more_polls_sleep_than_the_server_holds() -> None:
+    run = Run(plan(*WIDE), settings(polls_asleep=2))
+    run.answer("a", POLLING)
+    run.answer("b", POLLING)
+    before = run.phase("c")
+
+    run.answer("a")
+
+    assert (before, run.phase("c")) == ("queued", "calling")
+
+
 def test_skipping_a_subflow_gives_its_slot_to_the_queue() -> None:
     inner = flow("fork1 x join1", "fork1 y join1", "join1 end")
     chains = ("fork1 sub1 join1", "fork1 pause1 c join1", "join1 end")
