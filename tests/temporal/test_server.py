@@ -229,7 +229,7 @@ async def test_a_verb_on_an_ended_run_is_refused(runs: Runs) -> None:
     await runs.verb(started.workflow_id, "resume", {})
     await runs.result(started.workflow_id)
 
-    with pytest.raises(OperationRefused, match=r"SOP301 run .* has ended"):
+    with pytest.raises(OperationRefused, match=r"SOP300 run .* has ended"):
         await runs.verb(started.workflow_id, "resume", {})
 
 
