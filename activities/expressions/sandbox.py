@@ -42,11 +42,13 @@ class Sandbox:
     async def __aexit__(self, *_: object) -> None:
         await self._runner.close()
 
-    async def evaluate(
+    async def evaluate(  # noqa: PLR0913  the engine's settings, each optional and by name
         self,
         unresolved: Unresolved,
         lazy: Lazy | None = None,
         *,
+        modules: Collection[str] = MODULES,
+        render_obj: bool = False,
         warnings: list[ExpressionWarning] | None = None,
         strict: bool = False,
         raw: Collection[str] = (),
@@ -54,13 +56,15 @@ class Sandbox:
         """Resolve the values by name; each variable is rendered once, before those that read it.
 
         `warnings` collects why fragments stay as they are written; with `strict` the first one is
-        an error. The values named in `raw` are meant as they are, and never warned of.
+        an error. The values named in `raw` are meant as they are, and never warned of. `modules`
+        and `render_obj` as in `render`.
 
         Raises:
             EvaluationError: a lazy variable fails, an expression exceeds a limit, or stays text in
                 strict use.
         """
-        evaluation = Evaluation(self._runner, Known(), warnings, strict=strict)
+        known = Known(offered=frozenset(modules), keeps_types=render_obj)
+        evaluation = Evaluation(self._runner, known, warnings, strict=strict)
         for variable in unresolved.variables.values():
             await evaluation.add(variable, lazy)
         places = {name: f"input {name!r}" for name in unresolved.values}

@@ -9,6 +9,7 @@ from tests.conformance import adapter
 from tests.conformance.components import Components, settings_for
 from tests.conformance.script import Script, given_of, part, subject
 from tests.conformance.trees import plan_of, refusal_of
+from translator.values import MODULES
 from workers.simulate import VirtualRun
 from workflows.machine.events import Evaluate, Evaluated, RunTask
 from workflows.machine.machine import Machine
@@ -23,6 +24,12 @@ NOT_STARTED: Mapping[str, Any] = {
     "pipeline_outputs": None,
     "ops": [],
 }
+
+
+def sandbox_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a case's engine settings mean to the sandbox."""
+    modules = MODULES if config.get("modules") == "sops" else ()
+    return {"modules": modules, "render_obj": bool(config.get("render_obj"))}
 
 
 def not_started(case: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -61,17 +68,22 @@ class CaseRun:
         inputs = dict(step.inputs)
         if step.step == "call" and step.unresolved.values:
             try:
-                rendered = await self.sandbox.evaluate(step.unresolved, self.components.lazy)
+                rendered = await self.evaluate(step.unresolved)
             except EvaluationError as error:
                 text = f"inputs hydrate failed({error}), check node log for details"
                 return Failed(error=text, rendering=True)
             inputs = {**rendered, "_loop": step.loop, "_inner_loop": step.inner_loop, **inputs}
         return self.components.perform(self.script.names.id(step.path), step, inputs)
 
+    async def evaluate(self, unresolved: Unresolved) -> dict[str, Any]:
+        """Evaluate values as the engine is set to in this case."""
+        lazy, config = self.components.lazy, part(self.script.case, "config")
+        return await self.sandbox.evaluate(unresolved, lazy, **sandbox_settings(config))
+
     async def resolve(self, asked: Evaluate) -> Evaluated:
         """Evaluate values for the Machine."""
         try:
-            values = await self.sandbox.evaluate(asked.unresolved, self.components.lazy)
+            values = await self.evaluate(asked.unresolved)
         except EvaluationError as error:
             return Evaluated(asked.path, asked.entry, {}, str(error))
         return Evaluated(asked.path, asked.entry, values)
@@ -122,7 +134,7 @@ class CaseRun:
         machine, names = self.script.machine, self.script.names
         gathered = adapter.preview(machine, names.path(step["node"]))
         if isinstance(gathered, Unresolved):
-            values = await self.sandbox.evaluate(gathered, self.components.lazy)
+            values = await self.evaluate(gathered)
         else:
             values = gathered.values
         self.script.ops.append({**subject(step), "ok": True, "data": values})

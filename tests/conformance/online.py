@@ -28,12 +28,14 @@ from activities.contract import (
     Outcome,
     OutcomeMessage,
     PluginCall,
+    PluginTraits,
     Polling,
+    Unresolved,
 )
 from activities.expressions import EvaluationError, Sandbox
 from tests.conformance import adapter
 from tests.conformance.components import COMPONENTS, Components, settings_for
-from tests.conformance.offline import not_started
+from tests.conformance.offline import not_started, sandbox_settings
 from tests.conformance.script import Script, given_of, part
 from tests.conformance.trees import plan_of
 from workers.client import DATA_CONVERTER
@@ -159,10 +161,14 @@ class Cases:
     async def evaluate(self, call: EvaluateCall) -> EvaluateResult:
         """Evaluate values with the case's lazy variables."""
         try:
-            lazy = self.components[call.run].lazy
-            return EvaluateResult(values=await self.sandbox.evaluate(call.unresolved, lazy))
+            return EvaluateResult(values=await self.rendered(call.run, call.unresolved))
         except EvaluationError as error:
             return EvaluateResult(error=str(error))
+
+    async def rendered(self, run: str, unresolved: Unresolved) -> dict[str, Any]:
+        """Evaluate values with the case's lazy variables, as the engine is set to in the case."""
+        settings = sandbox_settings(part(self.by_id[run], "config"))
+        return await self.sandbox.evaluate(unresolved, self.components[run].lazy, **settings)
 
     def _component(self) -> Callable[[PluginCall], Any]:
         async def component(call: PluginCall) -> OutcomeMessage:
@@ -189,7 +195,7 @@ class Cases:
         inputs = dict(call.inputs)
         if call.step == "call" and call.unresolved.values:
             try:
-                rendered = await self.sandbox.evaluate(call.unresolved, components.lazy)
+                rendered = await self.rendered(call.run, call.unresolved)
             except EvaluationError as error:
                 text = f"inputs hydrate failed({error}), check node log for details"
                 return Failed(error=text, rendering=True)
@@ -216,8 +222,6 @@ class Cases:
 
 def as_command(call: PluginCall, outputs: Mapping[str, Any]) -> RunTask:
     """Return a plugin's call as the command that it was made from."""
-    from activities.contract import PluginTraits, Unresolved
-
     return RunTask(
         path=call.node,
         entry=call.entry,
