@@ -19,8 +19,9 @@ ALL_S = 1200
 
 FORCED = ("forced_fail", "node_timeout")
 PROGRESS_LOST = re.compile(r"data\.(\w+)\.outputs\.polls: \d+ expected, got \d+")
-"""A known gap, of nodes that are forced to fail while they poll: what a poll has told since its call stands in its heartbeat alone, and the server
-does not hand that over when the poll is cancelled between two looks (ACTIVITY_ID_NOT_STARTED)."""
+"""A known gap, of nodes that are forced to fail while they poll: what a poll has told since its
+call stands in its heartbeat alone, and the server does not hand that over when the poll is
+cancelled between two looks (ACTIVITY_ID_NOT_STARTED)."""
 
 
 @pytest.fixture
