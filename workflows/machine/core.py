@@ -146,7 +146,7 @@ class Core:
 
     def counters(self, path: NodePath) -> dict[str, JsonValue]:
         """Return `_loop` and `_inner_loop` of a node as they stand in its outputs."""
-        found = self.node_state(path)
+        found = self.state.nodes[path]
         return {"_loop": found.loop, "_inner_loop": found.inner_loop}
 
     def awaiting(self, path: NodePath, entry: int, *phases: Phase) -> Node | None:
@@ -185,24 +185,18 @@ class Core:
 
     def set_phase(self, path: NodePath, phase: Phase) -> Live:
         """Move a live node to another phase, keeping count of the slots in use."""
-        live = self.state.live[path]
-        self._count(live.phase, -1)
-        self._count(phase, 1)
+        live, state = self.state.live[path], self.state
+        state.executing += (phase == "calling") - (live.phase == "calling")
+        state.polling += (phase == "polling") - (live.phase == "polling")
         live.phase = phase
         return live
-
-    def _count(self, phase: Phase, change: int) -> None:
-        """Count the activities that are open at Temporal, which allows so many of them."""
-        if phase == "calling":
-            self.state.executing += change
-        elif phase == "polling":
-            self.state.polling += change
 
     def close(self, path: NodePath) -> Live | None:
         """Forget what is known of a live node: it has ended, or starts again."""
         live = self.state.live.pop(path, None)
         if live is not None:
-            self._count(live.phase, -1)
+            self.state.executing -= live.phase == "calling"
+            self.state.polling -= live.phase == "polling"
         self.state.failed.pop(path, None)
         return live
 

@@ -18,6 +18,10 @@ TIMED_OUT: Final = (
     "The node has been terminated by the system due to exceeding the 'Timeout Setting'."
 )
 
+NOTHING_LEFT: Final = Unresolved()
+ENDED_WELL: Final = Done()
+"""Made once: a model made for every node would cost as much as the rest of its step."""
+
 
 # --- start ------------------------------------------------------------------------------------
 
@@ -101,7 +105,7 @@ def supply(
     if traits.inline:
         start_inline(core, path, task, traits)
     else:
-        request(core, path, task, traits, Unresolved())
+        request(core, path, task, traits, NOTHING_LEFT)
 
 
 def request(
@@ -121,7 +125,7 @@ def put_step(  # noqa: PLR0913  the one place that puts a step together
     traits: PluginTraits,
     step: Step,
     *,
-    unresolved: Unresolved = Unresolved(),  # noqa: B008  frozen
+    unresolved: Unresolved = NOTHING_LEFT,
     data: JsonValue = None,
 ) -> RunTask:
     """Put one step of a plugin together from what is known of the node."""
@@ -156,7 +160,7 @@ def start_inline(core: Core, path: NodePath, task: Task, traits: PluginTraits) -
         case "timer":
             sleep(core, path, task, traits)
         case "display" | "":
-            end_well(core, path, task, Done())
+            end_well(core, path, task, ENDED_WELL)
         case _:
             assert_never(traits.inline)
 
