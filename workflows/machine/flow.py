@@ -44,23 +44,23 @@ def arrive(core: Core, token_id: str, token: Token) -> None:
 def step(core: Core, token_id: str, token: Token, enter: Enter) -> None:
     """Let a token enter the node before it, unless something holds it."""
     path = token.node
-    token.held_by = holder(core, path)
+    found = core.state.nodes.get(path)
+    token.held_by = holder(core, path, found)
     if token.held_by is not None:
         core.held.setdefault(token.held_by, []).append(token_id)
         # the stored order is the order of holding, so that a reloaded run frees them alike
         core.state.tokens[token_id] = core.state.tokens.pop(token_id)
         return
-    found = core.state.nodes.get(path)
     if found is not None and found.status in ENDED and over_limit(core, path, found):
         limit = core.settings.rerun_limit
         core.state.live[path] = Live(phase="inside", token=token_id, started=core.now)
         fail(core, path, f"node execution exceed rerun limit {limit}", exported=False)
         return
-    begin(core, path, token_id)
+    begin(core, path, found or core.node_state(path), token_id)
     enter(core, path)
 
 
-def holder(core: Core, path: NodePath) -> str | None:
+def holder(core: Core, path: NodePath, found: NodeState | None) -> str | None:
     """Return what keeps a token from entering `path`: the outermost paused flow, or the node."""
     if core.paused:
         if ROOT in core.paused:
@@ -70,7 +70,6 @@ def holder(core: Core, path: NodePath) -> str | None:
             flow_path = "/".join(steps[:depth])
             if flow_path in core.paused:
                 return flow_path
-    found = core.state.nodes.get(path)
     return path if found is not None and found.status == "suspended" else None
 
 
@@ -82,10 +81,9 @@ def over_limit(core: Core, path: NodePath, found: NodeState) -> bool:
     return found.loop > core.settings.rerun_limit and not isinstance(core.place(path).node, Subflow)
 
 
-def begin(core: Core, path: NodePath, token_id: str) -> None:
+def begin(core: Core, path: NodePath, found: NodeState, token_id: str) -> None:
     """Start an execution of a node: a new entry, and a new pass where it had ended before."""
-    found = core.node_state(path)
-    current_round = core.state.rounds.get(parent_path(path), 0)
+    current_round = core.state.rounds.get(core.program.places[path].flow_path, 0)
     if found.status in ENDED:
         if not repeats_itself(core, path, found):
             found.retry = found.auto_retries = 0

@@ -212,7 +212,7 @@ def end_flow(core: Core, path: NodePath, outputs: Mapping[str, JsonValue]) -> No
     core.export(subflow.flow_path, subflow.node.writes, results)
     core.close(place.flow_path)
     core.change(place.flow_path, "finished")
-    send(core, live.token, join_path(subflow.flow_path, subflow.node.next))
+    send(core, live.token, subflow.next)
 
 
 # --- gateways ---------------------------------------------------------------------------------

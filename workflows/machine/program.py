@@ -8,20 +8,25 @@ from pydantic import JsonValue
 
 from translator.plan import (
     ROOT,
+    ConditionalParallel,
+    Exclusive,
     Flow,
     FlowPath,
     Node,
     NodePath,
+    Parallel,
     Plan,
     Subflow,
     Task,
     Value,
     Write,
     join_path,
+    targets_of,
 )
 from translator.values import source
 
 COUNTERS = ("_loop", "_inner_loop")
+FORKING = (Parallel, ConditionalParallel, Exclusive)
 
 
 class Inputs(NamedTuple):
@@ -36,11 +41,12 @@ class Inputs(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A node, the flow it stands in, that flow's path, and a task's inputs."""
+    """A node, the flow it stands in, that flow's path, the one node after it, a task's inputs."""
 
     node: Node
     flow: Flow
     flow_path: FlowPath
+    next: NodePath
     inputs: Inputs | None = None
 
 
@@ -67,7 +73,9 @@ def lay_out(plan: Plan) -> Program:
                 inputs = part(node.inputs, node.raw, node.writes)
             elif isinstance(node, Subflow):
                 todo.append((path, node.flow))
-            places[path] = Place(node, flow, flow_path, inputs)
+            ways = () if isinstance(node, FORKING) else targets_of(node)
+            onward = join_path(flow_path, ways[0]) if ways else ""
+            places[path] = Place(node, flow, flow_path, onward, inputs)
     return Program(places, flows)
 
 

@@ -6,7 +6,7 @@ from typing import Final, assert_never
 from pydantic import JsonValue
 
 from activities.contract import Done, Failed, Outcome, PluginTraits, Polling, Unresolved, Waiting
-from translator.plan import LoopConfig, NodePath, Task, join_path
+from translator.plan import LoopConfig, NodePath, Task
 from translator.values import ReferenceCycle, source
 from workflows.machine.core import Core, Resolved
 from workflows.machine.events import CancelNode, RunTask, SetTimer, Step
@@ -361,7 +361,7 @@ def move_on(core: Core, path: NodePath, task: Task, *, end_loop: bool = False) -
         and task.loop is not None
         and core.state.nodes[path].inner_loop < task.loop.times
     )
-    target = path if again else join_path(core.place(path).flow_path, task.next)
+    target = path if again else core.place(path).next
     if live is not None:
         send(core, live.token, target)
 

@@ -209,7 +209,7 @@ def skip(core: Core, verb: Verb) -> None:
     live = core.close(verb.node)
     core.change(verb.node, "skipped")
     if live is not None and isinstance(node, Start | Subflow):
-        send(core, live.token, join_path(core.place(verb.node).flow_path, node.next))
+        send(core, live.token, core.place(verb.node).next)
 
 
 def choose(core: Core, verb: Verb) -> None:
