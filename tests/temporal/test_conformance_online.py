@@ -15,6 +15,7 @@ from tests.conformance.online import play_on
 
 CASES = Path(__file__).resolve().parents[1] / "conformance" / "cases"
 SAMPLE = 40
+OF_VARIABLES = 20
 ALL_S = 1200
 
 PROGRESS_LOST = re.compile(r"data\.\w+\.outputs\.polls: \d+ expected, got \d+")
@@ -41,6 +42,13 @@ async def differing(
 async def test_a_sample_of_recorded_cases_comes_out_alike(client: Client, sandbox: Sandbox) -> None:
     cases = sampled(cases_in(CASES), SAMPLE, seed=1)
 
+    assert await differing(client, sandbox, cases) == {}
+
+
+async def test_recorded_cases_of_variables_come_out_alike(client: Client, sandbox: Sandbox) -> None:
+    cases = sampled(cases_in(CASES, ["vars"]), OF_VARIABLES, seed=1)
+
+    assert len(cases) == OF_VARIABLES
     assert await differing(client, sandbox, cases) == {}
 
 
