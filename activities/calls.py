@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     JsonValue,
+    PlainSerializer,
     SecretStr,
     model_validator,
 )
@@ -140,8 +141,23 @@ def _secret_text(value: Any) -> Any:  # Any: JSON enters here
     return given.get("value", given)
 
 
-Secret = Annotated[SecretStr, BeforeValidator(_secret_text)]
-"""An input that is hidden in logs and errors; `get_secret_value()` gives the text."""
+def _sealed_text(secret: SecretStr) -> JsonValue:
+    """A secret leaves an activity sealed; where there is no activity, it does not leave at all."""
+    from activities.expressions.opening import current
+
+    found = current()
+    return str(secret) if found is None else found.seal(secret.get_secret_value())
+
+
+Secret = Annotated[
+    SecretStr,
+    BeforeValidator(_secret_text),
+    PlainSerializer(_sealed_text, return_type=Any, when_used="json"),
+]
+"""A text that is secret, as an input or an output; `get_secret_value()` gives it.
+
+An input is hidden in logs and errors; an output leaves sealed, and can be used but not read.
+"""
 
 InputsT_co = TypeVar("InputsT_co", bound=Inputs, covariant=True)
 

@@ -5,6 +5,7 @@ pydantic model, so that a field can be added without breaking a run in flight.
 """
 
 import typing
+from collections.abc import Iterable
 from typing import Annotated, Final, TypeAlias
 
 from pydantic import Field, JsonValue
@@ -17,6 +18,25 @@ ACTIVITY_NAMES: Final = (LOAD_PLAN, EVALUATE)
 """Activities of stdops itself; every other activity type is a plugin's code."""
 
 TASK_QUEUE: Final = "stdops"
+
+MOST_WARNINGS: Final = 20
+"""How many warnings one execution of a node carries at most."""
+WARNING_CHARS: Final = 300
+
+
+def warning_lines(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return warnings as they travel: one line each, cut, and the last counts what is left out."""
+    lines = list(dict.fromkeys(_line(text) for text in texts))
+    if len(lines) <= MOST_WARNINGS:
+        return tuple(lines)
+    kept = lines[: MOST_WARNINGS - 1]
+    return (*kept, f"and {len(lines) - len(kept)} more warnings")
+
+
+def _line(text: str) -> str:
+    # half a character, as JSON escapes can hold, would break the wire
+    line = " ".join(text.split()).encode("utf-8", "replace").decode("utf-8")
+    return line if len(line) <= WARNING_CHARS else f"{line[: WARNING_CHARS - 1]}\u2026"
 
 
 class PluginTraits(Model):
@@ -45,13 +65,16 @@ class RunSettings(Model):
     """Every setting that a run depends on, read once at its start and fixed for the run.
 
     `traits` by `code/version`; a plugin that is not there is unknown. `search_attributes` names
-    those that the server knows. `timezone` is the IANA name for times without an offset.
+    those that the server knows. `project` describes the project where a run does not say itself.
+    `timezone` is the IANA name for times without an offset.
     `roll_over_events` is the history length from which a run goes on in a fresh history; 0 means
-    when the server suggests it.
+    when the server suggests it. `strict` fails a node whose values hold a fragment that cannot be
+    evaluated, unless the run's own input says otherwise.
     """
 
     traits: dict[str, PluginTraits] = Field(default_factory=dict)
     search_attributes: tuple[str, ...] = ()
+    project: dict[str, JsonValue] = Field(default_factory=dict)
     rerun_limit: int = 100
     loop_offset: int = 0
     first_hit: bool = False
@@ -60,6 +83,7 @@ class RunSettings(Model):
     timezone: str = "Asia/Shanghai"
     picture_bytes: int = 6000
     roll_over_events: int = 0
+    strict: bool = False
 
     def traits_of(self, plugin: PluginRef) -> PluginTraits | None:
         """Return the traits of `plugin`, or None where the workers do not have it."""
@@ -99,7 +123,8 @@ class PluginCall(Model):
     step: `call` starts the work; `poll` looks at it by `handle`; `callback` hands over `data`;
     `stop` asks the outside system to stop. `inputs` are ready; `unresolved` are rendered by the
     activity first. `outputs` are those of the earlier steps. `context` holds what the engine calls
-    parent data: operator, executor, project, language.
+    parent data: operator, executor, project, language. With `strict` a fragment that cannot be
+    evaluated fails the node.
     """
 
     step: typing.Literal["call", "poll", "callback", "stop"] = "call"
@@ -117,6 +142,7 @@ class PluginCall(Model):
     handle: JsonValue = None
     outputs: dict[str, JsonValue] = Field(default_factory=dict)
     data: JsonValue = None
+    strict: bool = False
 
     @property
     def key(self) -> str:
@@ -127,13 +153,15 @@ class PluginCall(Model):
 class Done(Model):
     """The plugin has ended well; `result` is what it returned (the engine's `_result`).
 
-    `inputs` are the rendered inputs where the activity rendered some, else None.
+    `inputs` are the rendered inputs where the activity rendered some, else None. `warnings` say of
+    fragments in them why they stay as they are written; so in the other outcomes.
     """
 
     kind: typing.Literal["done"] = "done"
     outputs: dict[str, JsonValue] = Field(default_factory=dict)
     result: JsonValue = True
     inputs: dict[str, JsonValue] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Failed(Model):
@@ -148,6 +176,7 @@ class Failed(Model):
     result: JsonValue = False
     inputs: dict[str, JsonValue] | None = None
     rendering: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 class Polling(Model):
@@ -158,6 +187,7 @@ class Polling(Model):
     after_s: float
     outputs: dict[str, JsonValue] = Field(default_factory=dict)
     inputs: dict[str, JsonValue] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Waiting(Model):
@@ -167,6 +197,7 @@ class Waiting(Model):
     handle: JsonValue = None
     outputs: dict[str, JsonValue] = Field(default_factory=dict)
     inputs: dict[str, JsonValue] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 Outcome: TypeAlias = Annotated[Done | Failed | Polling | Waiting, Field(discriminator="kind")]
@@ -179,13 +210,18 @@ class OutcomeMessage(Model):
 
 
 class EvaluateCall(Model):
-    """Asks for values that the workflow cannot resolve by itself."""
+    """Asks for values that the workflow cannot resolve by itself.
+
+    `noun` is what a warning calls one of them; with `strict` what would be a warning is the error.
+    """
 
     run: str
     node: NodePath
     entry: int
     unresolved: Unresolved
     context: dict[str, JsonValue] = Field(default_factory=dict)
+    noun: str = "input"
+    strict: bool = False
 
 
 class EvaluateResult(Model):
@@ -193,3 +229,4 @@ class EvaluateResult(Model):
 
     values: dict[str, JsonValue] = Field(default_factory=dict)
     error: str = ""
+    warnings: tuple[str, ...] = ()

@@ -12,10 +12,10 @@ and no non-retryable types; every bound is kept here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, assert_never
 
 import structlog
 from pydantic import Field, JsonValue, ValidationError
@@ -24,6 +24,7 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.calls import Progress
 from activities.contract import (
     EVALUATE,
     Done,
@@ -33,10 +34,15 @@ from activities.contract import (
     Outcome,
     OutcomeMessage,
     PluginCall,
+    Polling,
     Unresolved,
+    Waiting,
+    warning_lines,
 )
-from activities.expressions import EvaluationError
-from activities.http_client import HIDDEN, HttpClient, create_client, fault_of
+from activities.expressions import EvaluationError, ExpressionWarning
+from activities.expressions.opening import Opening, masked_text, opening
+from activities.expressions.secrets import Keys, SecretError
+from activities.http_client import HttpClient, create_client, fault_of
 from activities.registry import Registry
 from activities.sdk import AnyPlugin, Lookup, PluginError
 from activities.steps import (
@@ -49,7 +55,9 @@ from activities.steps import (
     place_of,
     take_step,
 )
+from stdops import StdopsError
 from translator.plan import Model
+from translator.values import MASK, without_sealed
 
 MAX_OUTCOME_BYTES: Final = 1_900_000
 """Temporal refuses payloads over 2 MiB."""
@@ -65,10 +73,18 @@ LookUp: TypeAlias = Callable[[str, JsonValue], Awaitable[JsonValue]]
 class Sandbox(Protocol):
     """What evaluates expressions: `activities.expressions.Sandbox`, or a test's own."""
 
-    async def evaluate(
-        self, unresolved: Unresolved, lazy: LookUp | None = None
+    async def evaluate(  # noqa: PLR0913  as the sandbox has it
+        self,
+        unresolved: Unresolved,
+        lazy: LookUp | None = None,
+        *,
+        warnings: list[ExpressionWarning] | None = None,
+        strict: bool = False,
+        raw: Collection[str] = (),
+        secret: Collection[str] = (),
+        noun: str = "input",
     ) -> dict[str, JsonValue]:
-        """Return the values by name.
+        """Return the values by name, and collect in `warnings` why fragments stay as they are.
 
         Raises:
             EvaluationError: when one of them cannot be had.
@@ -92,6 +108,22 @@ class Trail(Model):
     progress: dict[str, JsonValue] = Field(default_factory=dict)
 
 
+class _Manner(NamedTuple):
+    """How values are evaluated, beside what they are; see `Sandbox.evaluate`."""
+
+    strict: bool = False
+    raw: tuple[str, ...] = ()
+    secret: tuple[str, ...] = ()
+    noun: str = "input"
+
+
+class _Rendered(NamedTuple):
+    """The inputs of a step, where some were rendered, and what there is to say of them."""
+
+    inputs: dict[str, JsonValue] | None = None
+    warnings: tuple[str, ...] = ()
+
+
 class _Edge(NamedTuple):
     """What every activity of a worker works with."""
 
@@ -99,6 +131,7 @@ class _Edge(NamedTuple):
     sandbox: Sandbox
     http: HttpClient
     max_outcome_bytes: int
+    keys: Keys
 
 
 def activities(
@@ -107,6 +140,7 @@ def activities(
     *,
     http: HttpClient | None = None,
     max_outcome_bytes: int = MAX_OUTCOME_BYTES,
+    keys: Keys | None = None,
 ) -> list[Callable[..., Any]]:
     """Return the activities of a worker: one for each plugin code, one for all others, `evaluate`.
 
@@ -115,8 +149,10 @@ def activities(
         sandbox: evaluates what the workflow could not; the caller opens and closes it.
         http: the plugins' client; None makes one that lives as long as the process.
         max_outcome_bytes: larger outcomes fail their node; raise it where payloads are offloaded.
+        keys: open and seal secrets; None makes one that lives as long as the process.
     """
-    edge = _Edge(registry, sandbox, http or create_client(), max_outcome_bytes)
+    client, known = http or create_client(), keys or Keys.fresh()
+    edge = _Edge(registry, sandbox, client, max_outcome_bytes, known)
     plugins = [_plugin_activity(edge, code) for code in registry.codes()]
     return [*plugins, _unknown_activity(edge), _evaluate_activity(edge)]
 
@@ -149,27 +185,33 @@ def _unknown_activity(edge: _Edge) -> Callable[..., Any]:
 def _evaluate_activity(edge: _Edge) -> Callable[..., Any]:
     @activity.defn(name=EVALUATE)
     async def evaluate(call: EvaluateCall) -> EvaluateResult:
-        try:
-            values = await _evaluated(edge, call.unresolved, call.context)
-        except EvaluationError as error:
-            return EvaluateResult(error=str(error))
-        return EvaluateResult(values=values)
+        manner = _Manner(call.strict, noun=call.noun)
+        with opening(edge.keys) as secrets:
+            try:
+                opened = secrets.open_unresolved(call.unresolved)
+                values, warnings = await _evaluated(edge, opened, call.context, manner)
+            except (EvaluationError, SecretError, StdopsError) as error:
+                return EvaluateResult(error=masked_text(str(error)))
+            guarded = secrets.guarded(call.unresolved.values, values)
+            return EvaluateResult(values=guarded, warnings=warnings)
 
     return evaluate
 
 
 async def _outcome(edge: _Edge, call: PluginCall) -> Outcome:
     """Take one step, whatever happens: a bug of ours must not make the server repeat for ever."""
-    try:
-        return await _run_step(edge, call)
-    except ApplicationError:
-        raise
-    except Exception as error:  # noqa: BLE001  see the docstring
-        _log.exception("activities.step_crashed", **place_of(call))
-        return _refused(f"bug in stdops: {type(error).__name__}; the worker's log has more", call)
+    with opening(edge.keys) as secrets:
+        try:
+            return await _run_step(edge, call, secrets)
+        except ApplicationError:
+            raise
+        except Exception as error:  # noqa: BLE001  see the docstring
+            _log.exception("activities.step_crashed", **place_of(call))
+            text = f"bug in stdops: {type(error).__name__}; the worker's log has more"
+            return _refused(text, call)
 
 
-async def _run_step(edge: _Edge, call: PluginCall) -> Outcome:
+async def _run_step(edge: _Edge, call: PluginCall, secrets: Opening) -> Outcome:
     """Take one step; return its outcome, or raise what makes the server repeat it."""
     plugin = edge.registry.plugin(call.plugin.code, call.plugin.version)
     if plugin is None:
@@ -177,40 +219,78 @@ async def _run_step(edge: _Edge, call: PluginCall) -> Outcome:
         return _refused(missing, call)
     try:
         with _beating(plugin.traits.heartbeat_s / _BEATS_A_TIMEOUT, _last_trail()) as pulse:
-            result, inputs = await _take(edge, plugin, call, pulse)
+            result, rendered = await _take(edge, plugin, call, pulse, secrets)
     except asyncio.CancelledError:
         _raise_if_stopping()
         raise
     if isinstance(result, TryAgain):
         result = _again_or_failed(call, pulse.trail, result)
-    return _fitting(edge, call, _with_inputs(plugin, result, inputs))
+    return _fitting(edge, call, _with_inputs(plugin, result, rendered, secrets))
 
 
 async def _take(
-    edge: _Edge, plugin: AnyPlugin, call: PluginCall, pulse: "_Pulse"
-) -> tuple[StepResult, dict[str, JsonValue] | None]:
-    """Render the inputs and take the step; return also the inputs, where some were rendered."""
+    edge: _Edge, plugin: AnyPlugin, call: PluginCall, pulse: "_Pulse", secrets: Opening
+) -> tuple[StepResult, _Rendered]:
+    """Render the inputs and take the step; return also what came of the rendering.
+
+    What is secret is opened for the step alone: in what is returned it is sealed or masked.
+    """
+    manner = _Manner(call.strict, call.raw, plugin.traits.secrets)
     try:
-        rendered = await _evaluated(edge, call.unresolved, call.context)
-    except EvaluationError as error:
+        opened = secrets.open_call(call.model_copy(update=_resumed(pulse.trail)))
+        rendered, warnings = await _evaluated(edge, opened.unresolved, call.context, manner)
+    except (EvaluationError, SecretError, StdopsError) as error:
         text = f"inputs hydrate failed({error}), check node log for details"
-        return _refused(text, call, rendering=True), None
-    inputs = merged_inputs(call, rendered)
-    ports = Ports(edge.http, _now, pulse.report)
-    ready = call.model_copy(update={"inputs": inputs, **_resumed(pulse.trail)})
+        return _refused(masked_text(text), call, rendering=True), _Rendered()
+    inputs = merged_inputs(opened, rendered)
+    for name in plugin.traits.secrets:
+        secrets.remember(inputs.get(name))
+    shown = merged_inputs(call, secrets.guarded(call.unresolved.values, rendered))
+    ports = Ports(edge.http, _now, _masked_report(pulse, secrets))
+    ready = opened.model_copy(update={"inputs": inputs})
     sent_before = call.step == "call" and pulse.trail.not_taken != activity.info().attempt - 1
     result = await take_step(plugin, ready, ports, sent_before=sent_before)
-    return result, inputs if call.unresolved.values else None
+    told = _Rendered(shown if call.unresolved.values else None, warnings)
+    return _without_secrets(result, secrets), told
+
+
+def _masked_report(pulse: "_Pulse", secrets: Opening) -> Progress:
+    def report(details: Mapping[str, JsonValue]) -> None:
+        pulse.report(secrets.masked(details))
+
+    return report
+
+
+def _without_secrets(result: StepResult, secrets: Opening) -> StepResult:
+    """Mask the secrets in what people read, and seal those in what the next step needs."""
+    outputs = secrets.masked(result.outputs)
+    match result:
+        case TryAgain(what=what, handle=handle):
+            told, kept = secrets.mask_text(what), secrets.put_back(handle)
+            return result._replace(what=told, handle=kept, outputs=outputs)
+        case Polling(handle=handle) | Waiting(handle=handle):
+            kept = secrets.put_back(handle)
+            return result.model_copy(update={"handle": kept, "outputs": outputs})
+        case Failed(error=error):
+            told = secrets.mask_text(error)
+            return result.model_copy(update={"error": told, "outputs": outputs})
+        case Done():
+            return result.model_copy(update={"outputs": outputs})
+        case _:
+            assert_never(result)
 
 
 async def _evaluated(
-    edge: _Edge, unresolved: Unresolved, context: Mapping[str, JsonValue]
-) -> dict[str, JsonValue]:
+    edge: _Edge, unresolved: Unresolved, context: Mapping[str, JsonValue], manner: _Manner
+) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
     """Render what the workflow could not; whatever goes wrong is an `EvaluationError`."""
     if not unresolved.values:
-        return {}
+        return {}, ()
+    found: list[ExpressionWarning] = []
+    lazy = _lazy(edge, context)
     try:
-        return await edge.sandbox.evaluate(unresolved, _lazy(edge, context))
+        values = await edge.sandbox.evaluate(unresolved, lazy, warnings=found, **manner._asdict())
+        return values, warning_lines(masked_text(warning.text) for warning in found)
     except EvaluationError:
         raise
     except Exception as error:
@@ -286,14 +366,18 @@ def _refused(
 
 
 def _with_inputs(
-    plugin: AnyPlugin, outcome: Outcome, inputs: Mapping[str, JsonValue] | None
+    plugin: AnyPlugin, outcome: Outcome, rendered: _Rendered, secrets: Opening
 ) -> Outcome:
-    """Add the rendered inputs; of a node that has ended well, secrets are needed no more."""
-    if inputs is None:
+    """Add the rendered inputs: secrets sealed for the next step, masked where there is none."""
+    if rendered.inputs is None:
         return outcome
-    secrets = plugin.traits.secrets if isinstance(outcome, Done) else ()
-    shown = {k: HIDDEN if k in secrets else v for k, v in inputs.items()}
-    return outcome.model_copy(update={"inputs": shown})
+    inputs, declared = rendered.inputs, plugin.traits.secrets
+    if isinstance(outcome, Done | Failed):
+        shown = {k: MASK if k in declared else without_sealed(v) for k, v in inputs.items()}
+    else:
+        sealed = {k: secrets.seal(secrets.open(inputs[k])) for k in declared if k in inputs}
+        shown = {**inputs, **sealed}
+    return outcome.model_copy(update={"inputs": shown, "warnings": rendered.warnings})
 
 
 def _fitting(edge: _Edge, call: PluginCall, outcome: Outcome) -> Outcome:

@@ -15,13 +15,13 @@ from unittest.mock import patch
 
 from pydantic import JsonValue
 
-from activities.contract import Unresolved
+from activities.contract import RunSettings, Unresolved
 from activities.expressions import Sandbox
 from bench.compile import document
 from translator.check import check as check_template
 from translator.compile import compile_template
 from translator.parse import parse
-from translator.plan import Variable
+from translator.plan import ROOT, Flow, Literal, Plan, Ref, Value, Variable
 from translator.values import (
     check,
     classify,
@@ -31,10 +31,12 @@ from translator.values import (
     parse_condition,
     resolve,
 )
+from workflows.machine.machine import Machine
 
 ROUNDS: Final = 15
 CALLS: Final = 2_000
 SANDBOX_CALLS: Final = 300
+REFERENCES: Final = 10
 
 KNOWN: Final[dict[str, JsonValue]] = {"ip": "10.0.0.1", "n": 5, "hosts": ["a", "b"]}
 
@@ -67,6 +69,16 @@ def condition() -> Callable[[], bool]:
         raise SystemExit("the bench's own condition does not parse")
     values = operands(rule)
     return lambda: holds(rule, {value: resolve(value, KNOWN) for value in values})
+
+
+def gathering(references: int, *, missing: bool = False) -> Callable[[], object]:
+    """Return how a node's values, each a plain reference, are resolved in the workflow."""
+    keys = [f"v{number}" for number in range(references)]
+    known = {key: Variable(key=key, kind="plain", value=Literal(value="text")) for key in keys}
+    flow = Flow(start="start", nodes={}, variables=known)
+    core = Machine(Plan(template_key="bench", flow=flow), RunSettings()).core
+    values: dict[str, Value] = {key: Ref(key=f"x{key}" if missing else key) for key in keys}
+    return lambda: core.gather(ROOT, values)
 
 
 def fresh() -> Callable[[], object]:
@@ -103,6 +115,16 @@ async def rows() -> list[tuple[str, float, float]]:
         told = await awaited_us(lambda: sandbox.evaluate(unresolved, warnings=[]))
     return [
         ("plain reference", per_call_us(lambda: resolve(reference, KNOWN)), 5),
+        (
+            "reference, gathered by a node",
+            per_call_us(gathering(REFERENCES)) / REFERENCES,
+            5,
+        ),
+        (
+            "the same, none has a value",
+            per_call_us(gathering(REFERENCES, missing=True), 200) / REFERENCES,
+            50,
+        ),
         ("splice of two references", per_call_us(lambda: resolve(splice, KNOWN)), 10),
         ("condition with two references", per_call_us(condition()), 50),
         ("classify a text", per_call_us(lambda: classify("ping -c ${n} ${ip}")), 50),

@@ -99,7 +99,14 @@ class _Compiler:
 
     def _lazy(self, key: VariableKey, source: SourceValue) -> Variable:
         value = classify(source.value, self.tree.variables)
-        return Variable(key=key, kind="lazy", value=value, code=source.code, reads=reads(value))
+        return Variable(
+            key=key,
+            kind="lazy",
+            value=value,
+            code=source.code,
+            secret=source.code in SECRET_TYPES,
+            reads=reads(value),
+        )
 
     def target(self, edge: EdgeId) -> NodeId:
         return self.tree.edges[edge].target

@@ -5,7 +5,7 @@ import secrets
 import zlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -43,6 +43,7 @@ from temporalio.exceptions import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from stdops import OperationRefused, StdopsError
+from workers.secrets import sealed_values, secret_keys
 from workers.server import run_url
 from workers.settings import Settings
 
@@ -168,6 +169,7 @@ def _connection(profile: str | None) -> ClientConnectConfig:
 class StartRequest:
     """What to start. `workflow_id` "" makes one; a caller's own makes the start idempotent.
 
+    `secrets` names the inputs that are sealed before they are sent.
     `options` are further fields of the run's input, such as `on_failure`. `summary` and `details`
     stand on the run's page in the Web UI; `memo` is shown and listed with it.
     """
@@ -175,6 +177,7 @@ class StartRequest:
     template: str
     version: str | None = None
     inputs: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    secrets: tuple[str, ...] = ()
     operator: str = ""
     workflow_id: str = ""
     task_queue: str = ""
@@ -229,6 +232,8 @@ class Runs:
             StdopsError: the server is away or refuses (SOP503, SOP506).
         """
         workflow_id = request.workflow_id or new_workflow_id(request.template)
+        keys = secret_keys(self._settings)
+        request = replace(request, inputs=sealed_values(request.inputs, request.secrets, keys))
         async with self._told(workflow_id):
             try:
                 handle = await self._client.start_workflow(

@@ -154,6 +154,13 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         "A file with `queue = ` and no value",
         "Mend the line that the message names.",
     ),
+    "SOP513": CodeDoc(
+        "no keys for secrets",
+        "There are keys in `STDOPS_SECRET_KEYS`, or in the file `secret.key` of the data folder.",
+        "Without them nothing secret can be sealed or opened.",
+        "The key file belongs to another user, or holds something else",
+        "Mend the file, or set STDOPS_SECRET_KEYS to the keys of the other workers.",
+    ),
     "SOP520": CodeDoc(
         "the store cannot be used",
         "The database of STDOPS_STORE_URL can be opened and answers.",

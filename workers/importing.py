@@ -11,9 +11,11 @@ from pydantic import JsonValue
 from stdops import Diagnostic
 from translator.plan import Plan
 from translator.template import FormatName, Library, Template
+from workers.secrets import sealed_plan
 from workers.store import NewTemplate, Saved, Store
 
 if TYPE_CHECKING:
+    from activities.expressions.secrets import Keys
     from translator.rules.context import Catalog
 
 
@@ -74,8 +76,11 @@ def load(
     catalog: "Catalog | None" = None,
     *,
     operator: str = "",
+    keys: "Keys | None" = None,
 ) -> Imported:
     """Import a file: with an error in any of its templates none is saved, and all errors are told.
+
+    With `keys` the secrets in the plans are sealed; the file itself is kept as it is.
 
     Raises:
         StoreError: the store cannot be used.
@@ -85,7 +90,7 @@ def load(
         return Imported((), (), checked.diagnostics)
     trees = _trees(data, file)
     pairs = zip(checked.templates, checked.plans, strict=True)
-    new = [_new_template(template, plan, trees.get(template.key)) for template, plan in pairs]
+    new = [_new_template(template, plan, trees.get(template.key), keys) for template, plan in pairs]
     saved = store.save_templates(new, data, file, operator)
     return Imported(tuple(saved), checked.plans, checked.diagnostics)
 
@@ -105,8 +110,12 @@ def _trees(data: bytes, file: str) -> dict[str, dict[str, JsonValue]]:
 
 
 def _new_template(
-    template: Template, plan: Plan, tree: Mapping[str, JsonValue] | None
+    template: Template,
+    plan: Plan,
+    tree: Mapping[str, JsonValue] | None,
+    keys: "Keys | None",
 ) -> NewTemplate:
+    """Return what to save; told from other versions by what it was before it was sealed."""
     form: FormatName = template.format
     return NewTemplate(
         key=template.key,
@@ -114,7 +123,7 @@ def _new_template(
         source_id=template.id,
         format=form,
         digest=template_digest(template, plan, tree),
-        plan=plan,
+        plan=sealed_plan(plan, keys) if keys else plan,
         source_version=template.version,
         tree=tree,
     )

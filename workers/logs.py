@@ -66,7 +66,10 @@ def configure_logs(
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Mask what looks like a secret, by its key or by its form; a structlog processor."""
+    """Mask what looks like a secret, by its key or by its form; a structlog processor.
+
+    And every secret that the activity of the moment has opened, wherever it stands.
+    """
     return {key: _masked(key, value) for key, value in event.items()}
 
 
@@ -117,6 +120,16 @@ def _masked(key: str, value: object) -> object:
 
 
 def _masked_text(text: str) -> str:
+    text = _opened_masked(text)
     for pattern, mask in _SECRET_TEXT:
         text = pattern.sub(mask, text)
     return text
+
+
+def _opened_masked(text: str) -> str:
+    """Mask what an activity has opened; a process that has loaded no activities has opened none."""
+    if "activities.expressions.opening" not in sys.modules:
+        return text
+    from activities.expressions.opening import masked_text
+
+    return masked_text(text)

@@ -6,7 +6,7 @@ Read once when a run starts, so that a later change of settings or plugins never
 import asyncio
 import difflib
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from temporalio import activity
@@ -25,15 +25,23 @@ from translator.plan import (
     Variable,
     VariableKey,
 )
+from workers.secrets import sealed_plan, secret_keys
+from workers.server import run_url
 from workers.settings import Settings
 from workers.store import Store
+
+if TYPE_CHECKING:
+    from activities.expressions.secrets import Keys
 
 _MAY_PASS: Final = frozenset({"SOP520", "SOP521"})
 """Troubles of the store that may be over at the next try; every other stays until a person acts."""
 
 
 class PlanLoader:
-    """Holds what `load_plan` needs; `search_attributes` are those that the server knows."""
+    """Holds what `load_plan` needs; `search_attributes` are those that the server knows.
+
+    `keys` seal what a plan still holds in clear, and open it in the activities of the same worker.
+    """
 
     def __init__(
         self,
@@ -41,11 +49,13 @@ class PlanLoader:
         registry: Registry,
         settings: Settings,
         search_attributes: Sequence[str] = (),
+        keys: "Keys | None" = None,
     ) -> None:
         self._store = store
         self._registry = registry
         self._settings = settings
         self._search_attributes = tuple(search_attributes)
+        self.keys = keys or secret_keys(settings)
 
     @activity.defn(name=LOAD_PLAN)
     async def load_plan(self, request: LoadPlan) -> LoadedPlan:
@@ -66,7 +76,20 @@ class PlanLoader:
         structlog.get_logger(__name__).info(
             "workers.plan_loaded", template=plan.template_key, digest=plan.digest[:12]
         )
-        return LoadedPlan(plan=plan, digest=plan.digest, settings=self.run_settings(plan))
+        # a plan of an older import holds its secrets in clear, and any plan those of its inputs
+        sealed = sealed_plan(plan, self.keys, self._registry.traits())
+        return LoadedPlan(plan=sealed, digest=plan.digest, settings=self._settings_here(plan))
+
+    def _settings_here(self, plan: Plan) -> RunSettings:
+        """Return the settings of the run that asks, which is told the address of its page too."""
+        made, info = self.run_settings(plan), activity.info()
+        page = run_url(
+            self._settings.ui_url,
+            info.namespace,
+            info.workflow_id or "",
+            info.workflow_run_id or "",
+        )
+        return made.model_copy(update={"project": {"task_url": page, **made.project}})
 
     def find(self, request: LoadPlan) -> Plan:
         """Return the plan that is asked for.
@@ -113,6 +136,8 @@ class PlanLoader:
             in_flight=self._settings.in_flight,
             timezone=self._settings.timezone,
             picture_bytes=self._settings.picture_bytes,
+            project=self._settings.project,
+            strict=self._settings.strict,
         )
 
     def _traits_for(self, plan: Plan) -> Iterator[PluginTraits]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 
 from activities.contract import (
     Done,
+    EvaluateResult,
     Failed,
     Outcome,
     PluginTraits,
@@ -25,6 +26,7 @@ from activities.contract import (
     RunSettings,
     Unresolved,
     Waiting,
+    warning_lines,
 )
 from stdops import StdopsError
 from translator.plan import (
@@ -57,11 +59,14 @@ from workflows.machine.events import (
 )
 from workflows.machine.machine import Given, Machine
 from workflows.machine.program import Program, lay_out
+from workflows.machine.view import WarningView
+from workflows.machine.view.status import warnings_of
+from workflows.system import RunFacts, system_of
 
 if TYPE_CHECKING:
     import httpx
 
-    from activities.expressions import Sandbox
+    from activities.expressions import ExpressionWarning, Sandbox
     from activities.registry import Registry
 
 MOST_STEPS: Final = 200_000
@@ -248,6 +253,7 @@ class Rehearsed:
     rows: tuple[Row, ...]
     standing: tuple[Standing, ...]
     outputs: Mapping[VariableKey, JsonValue]
+    warnings: tuple[WarningView, ...] = ()
 
 
 class _Recorder:
@@ -321,7 +327,9 @@ class Rehearsal:
 
     async def play(self, variables: Mapping[VariableKey, Variable]) -> Rehearsed:
         """Run to the end, or until only a person could move it."""
-        self._virtual.begin(Given(replaced=variables, context={"operator": "simulate"}))
+        plan, settings = self.machine.plan, self.machine.core.settings
+        system = system_of(plan, settings, {}, RunFacts("simulate", "simulate", self._virtual.now))
+        self._virtual.begin(Given(system.root, variables, system.inherited, system.context))
         self._virtual.go()
         for _ in range(MOST_STEPS):
             self._plan_callbacks()
@@ -364,32 +372,40 @@ class Rehearsal:
             return Done()
         if command.step != "call":
             return self._attempt_of(command.path, command.entry).end()
-        problem, inputs = await self._values(command.unresolved)
-        if problem:
-            text = f"inputs hydrate failed({problem}), check node log for details"
+        rendered = await self._values(command.unresolved, secret=command.traits.secrets)
+        if rendered.error:
+            text = f"inputs hydrate failed({rendered.error}), check node log for details"
             return Failed(error=text, rendering=True)
         attempts = self._cast.attempts(command.path, command.plugin.code) or (Attempt(),)
         attempt = attempts[min(self._calls[command.path], len(attempts) - 1)]
         self._calls[command.path] += 1
         self._playing[command.path, command.entry] = attempt
-        return attempt.begin().model_copy(update={"inputs": {**command.inputs, **inputs}})
+        told = {"inputs": {**command.inputs, **rendered.values}, "warnings": rendered.warnings}
+        return attempt.begin().model_copy(update=told)
 
     async def _resolve(self, asked: Evaluate) -> Evaluated:
-        problem, values = await self._values(asked.unresolved)
-        return Evaluated(asked.path, asked.entry, values, problem)
+        found = await self._values(asked.unresolved, asked.noun)
+        return Evaluated(asked.path, asked.entry, found.values, found.error, found.warnings)
 
-    async def _values(self, unresolved: Unresolved) -> tuple[str, dict[str, JsonValue]]:
+    async def _values(
+        self, unresolved: Unresolved, noun: str = "input", secret: Sequence[str] = ()
+    ) -> EvaluateResult:
         """Evaluate in the real sandbox, which is started when the first expression is met."""
         if not unresolved.values:
-            return "", {}
+            return EvaluateResult()
         from activities.expressions import EvaluationError, Sandbox
 
         if self._sandbox is None:
             self._sandbox = await self._open.enter_async_context(Sandbox())
+        told: list[ExpressionWarning] = []
+        strict = self.machine.state.strict
         try:
-            return "", await self._sandbox.evaluate(unresolved, self._look_up)
+            values = await self._sandbox.evaluate(
+                unresolved, self._look_up, warnings=told, strict=strict, secret=secret, noun=noun
+            )
         except EvaluationError as error:
-            return str(error), {}
+            return EvaluateResult(error=str(error))
+        return EvaluateResult(values=values, warnings=warning_lines(one.text for one in told))
 
     async def _look_up(self, code: str, value: JsonValue) -> JsonValue:
         """Compute a lazy variable: by its mock, else for real where that needs no network."""
@@ -411,6 +427,7 @@ class Rehearsal:
             rows=tuple(self._recorder.rows),
             standing=standing,
             outputs=finish.outputs if finish else {},
+            warnings=warnings_of(self.machine.plan, self.machine.state),
         )
 
     def _standing(self) -> Iterator[Standing]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Self
 from zoneinfo import available_timezones
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator
+from pydantic import Field, JsonValue, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -68,6 +68,10 @@ class Settings(BaseSettings):
     matches wins. In the environment: a JSON object."""
     timezone: str = "Asia/Shanghai"
     """IANA name of the zone of times that have no offset."""
+    project: dict[str, JsonValue] = Field(default_factory=dict)
+    """What runs are told of their project, unless a run says otherwise: fields of `_system` such as
+    `project_name` and `bk_biz_id`, and `env`, the project's constants. In the environment: a JSON
+    object."""
     rerun_limit: int = Field(default=100, ge=1)
     """Times that a run may pass through one node before it fails it; ends endless loops."""
     in_flight: int = Field(default=200, ge=1, le=1500)
@@ -75,8 +79,14 @@ class Settings(BaseSettings):
     picture_bytes: int = Field(default=6000, ge=0)
     """Size limit of the live picture in the Web UI, bytes of text; lower it behind a proxy that
     refuses long addresses."""
+    strict: bool = False
+    """Fail a node whose values hold a `${...}` that cannot be evaluated, unless the run says
+    otherwise; off, it stays as it is written and the node carries a warning."""
     operator: str = Field(default_factory=_operator, min_length=1)
     """Who starts runs and gives verbs, unless the command says otherwise."""
+    secret_keys: SecretStr = SecretStr("")
+    """Keys of secrets, base64 of 32 bytes each, with commas between: the first seals, all open.
+    None means the key file in `data_dir`, which is made when it is needed."""
     temporal_profile: str | None = None
     """Profile of `temporal.toml`; none means the profile `default`."""
     ui_url: str = "http://localhost:8233"
@@ -105,6 +115,26 @@ class Settings(BaseSettings):
             return name
         near = difflib.get_close_matches(name, sorted(available_timezones()), n=1, cutoff=0.5)
         raise ValueError(f"unknown time zone{_did_you_mean(near)}")
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _sound_keys(cls, keys: SecretStr) -> SecretStr:
+        if text := keys.get_secret_value().strip():
+            from activities.expressions.secrets import read_keys
+
+            if not read_keys(text):
+                raise ValueError("there is no key in it")
+        return keys
+
+    @field_validator("project")
+    @classmethod
+    def _sound_project(cls, project: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if project:
+            from workflows.system import project_problems
+
+            if problems := project_problems(project):
+                raise ValueError("; ".join(problems))
+        return project
 
     @classmethod
     def settings_customise_sources(

@@ -82,7 +82,10 @@ def worker_parts(
 
     return WorkerParts(
         workflows=(RunFlow, TemplateFlow),
-        activities=(*activities(registry, sandbox, http=http), loader.load_plan),
+        activities=(
+            *activities(registry, sandbox, http=http, keys=loader.keys),
+            loader.load_plan,
+        ),
         interceptors=(PageInterceptor(),),
     )
 

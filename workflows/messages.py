@@ -34,7 +34,9 @@ class RunInput(Message):
 
     inputs: values of the template's variables by name, with or without `${}`. digest: a plan that
     was already compiled, instead of the newest (or given) version. on_failure: `wait` for an
-    operator, or `fail` the run. carried: filled in by stdops when it continues a long run.
+    operator, or `fail` the run. strict: a fragment that cannot be evaluated fails its node, where
+    it else stays text with a warning; None is as the workers are set. carried: filled in by stdops
+    when it continues a long run.
     """
 
     template: str = ""
@@ -44,16 +46,18 @@ class RunInput(Message):
     operator: str = ""
     project: dict[str, JsonValue] = Field(default_factory=dict)
     on_failure: typing.Literal["wait", "fail"] = "wait"
+    strict: bool | None = None
     carried: Carried | None = None
 
 
 class RunResult(Message):
-    """How a run ended."""
+    """How a run ended; `warnings` by node path, of the latest nodes that had some."""
 
     state: typing.Literal["finished", "revoked"]
     outputs: dict[str, JsonValue] = Field(default_factory=dict)
     skipped: list[str] = Field(default_factory=list[str])
     ignored: list[str] = Field(default_factory=list[str])
+    warnings: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
 
 
 class VerbMessage(Message):

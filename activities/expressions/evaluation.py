@@ -1,6 +1,6 @@
 """One evaluation: variables in the order in which they need each other, then the values."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Final, assert_never
 
 from pydantic import JsonValue
@@ -44,6 +44,10 @@ class Evaluation:
         self._warnings = warnings
         self._strict = strict
         self._secret_places: set[str] = set()
+
+    def hide(self, places: Iterable[str]) -> None:
+        """Show nothing of the texts in these places."""
+        self._secret_places.update(places)
 
     async def add(self, variable: Variable, lazy: Lazy | None) -> None:
         """Add a variable, rendered and computed as its kind asks for.
@@ -130,7 +134,7 @@ class Evaluation:
 
     def _collect(self, warning: ExpressionWarning) -> None:
         if self._strict:
-            raise EvaluationError(warning.text)
+            raise EvaluationError(warning.refusal)
         if self._warnings is not None:
             self._warnings.append(warning)
 

@@ -53,11 +53,19 @@ class ExpressionWarning(NamedTuple):
     @property
     def text(self) -> str:
         """All of it in one line."""
+        return self._line("stays text")
+
+    @property
+    def refusal(self) -> str:
+        """All of it in one line, for a run in which it is an error."""
+        return self._line("cannot be evaluated")
+
+    def _line(self, what: str) -> str:
         where = f" in {self.place}" if self.place else ""
         saw = ", ".join(f"{key} = {value}" for key, value in self.seen.items())
         with_saw = f" (with {saw})" if saw else ""
         expression = shortened(self.expression)
-        return f"{expression!r}{where} stays text: it {self.reason}{with_saw}; {self.fix}"
+        return f"{expression!r}{where} {what}: it {self.reason}{with_saw}; {self.fix}"
 
 
 def explain(

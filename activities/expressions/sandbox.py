@@ -52,12 +52,15 @@ class Sandbox:
         warnings: list[ExpressionWarning] | None = None,
         strict: bool = False,
         raw: Collection[str] = (),
+        secret: Collection[str] = (),
+        noun: str = "input",
     ) -> dict[str, JsonValue]:
         """Resolve the values by name; each variable is rendered once, before those that read it.
 
         `warnings` collects why fragments stay as they are written; with `strict` the first one is
-        an error. The values named in `raw` are meant as they are, and never warned of. `modules`
-        and `render_obj` as in `render`.
+        an error. The values named in `raw` are meant as they are, and never warned of; nothing is
+        shown of those named in `secret`. `noun` is what a warning calls a value. `modules` and
+        `render_obj` as in `render`.
 
         Raises:
             EvaluationError: a lazy variable fails, an expression exceeds a limit, or stays text in
@@ -67,7 +70,8 @@ class Sandbox:
         evaluation = Evaluation(self._runner, known, warnings, strict=strict)
         for variable in unresolved.variables.values():
             await evaluation.add(variable, lazy)
-        places = {name: f"input {name!r}" for name in unresolved.values}
+        places = {name: f"{noun} {name!r}" for name in unresolved.values}
+        evaluation.hide(places[name] for name in secret if name in places)
         values = {places[name]: value for name, value in unresolved.values.items()}
         found = await evaluation.resolve(values, quiet={places[n] for n in raw if n in places})
         return {name: found[place] for name, place in places.items()}

@@ -9,7 +9,7 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +38,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", choices=PARTS, action="append", help="this part only")
     parser.add_argument("--on", choices=("machine", "temporal"), default="machine")
     parser.add_argument("--sample", type=int, help="so many pipeline cases, drawn by --seed")
+    parser.add_argument("--group", action="append", help="pipeline cases of this group only")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--verbose", action="store_true", help="name passing cases too")
     parser.add_argument("--outcomes", type=Path, help="write one JSON line a case to this file")
@@ -51,10 +52,11 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
 
 
-def cases_in(folder: Path) -> list[dict[str, Any]]:
-    """Return the pipeline cases of a folder, by file name."""
+def cases_in(folder: Path, groups: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return the pipeline cases of a folder, by file name; of these groups where some are named."""
     files = sorted((folder / "pipelines").glob("*.json"))
-    return [json.loads(file.read_text("utf-8")) for file in files]
+    cases = [json.loads(file.read_text("utf-8")) for file in files]
+    return [case for case in cases if not groups or case["group"] in groups]
 
 
 def sampled(cases: list[dict[str, Any]], size: int | None, seed: int) -> list[dict[str, Any]]:
@@ -88,7 +90,8 @@ async def judge_all(options: argparse.Namespace) -> AsyncIterator[Judged]:
     wanted = options.only or PARTS
     async with Sandbox() as sandbox:
         if "pipelines" in wanted:
-            cases = sampled(cases_in(options.path), options.sample, options.seed)
+            cases = cases_in(options.path, options.group or ())
+            cases = sampled(cases, options.sample, options.seed)
             async for case, outcome in run_pipelines(cases, options.on, sandbox):
                 yield judge_pipeline(case, outcome)
         for judged in judge_vectors(options.path, wanted):

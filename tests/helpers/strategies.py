@@ -202,6 +202,7 @@ def run_settings(draw: DrawFn) -> RunSettings:
         in_flight=draw(st.sampled_from([1, 2, 200])),
         rerun_limit=3,  # a loop of a node's own has up to three passes
         first_hit=draw(st.booleans()),
+        strict=draw(st.booleans()),
     )
 
 

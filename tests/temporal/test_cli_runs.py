@@ -193,3 +193,33 @@ async def test_an_optional_node_is_left_out(release: str, target: Target, worker
     _, drawing, _ = await stdops(worker, "status", "without")
     assert "更新说明" not in drawing
     assert "发布完成" in drawing
+
+
+async def test_the_variables_of_a_run_are_shown_with_its_project(
+    release: str, target: Target, worker: Env, tmp_path: Path
+) -> None:
+    file = tmp_path / "project.json"
+    file.write_text('{"project_name": "Shop", "env": {"region": "sz"}}')
+    given = ("--set", f"target={target.url}", "--project", str(file))
+    await stdops(worker, "run", release, "--id", "shop-1", "--wait", *given)
+
+    code, output, errors = await stdops(worker, "variables", "shop-1")
+    [root, *_] = (await asked(worker, "variables", "shop-1"))["flows"]
+
+    assert (code, errors) == (0, "")
+    assert "_env_region" in output
+    told = {each["key"]: (each["value"], each["source"]) for each in root["variables"]}
+    assert told["_env_region"] == ("sz", "project")
+    assert told["target"] == (target.url, "given")
+
+
+async def test_a_project_that_cannot_be_used_starts_nothing(
+    release: str, env: Env, tmp_path: Path
+) -> None:
+    file = tmp_path / "project.json"
+    file.write_text('{"env": ["region"]}')
+
+    code, _, errors = await stdops(env, "run", release, "--project", str(file))
+
+    assert code == 2
+    assert "error SOP220 project field 'env' is ['region']; write an object" in errors

@@ -15,6 +15,7 @@ from tests.conformance.online import play_on
 
 CASES = Path(__file__).resolve().parents[1] / "conformance" / "cases"
 SAMPLE = 40
+OF_VARIABLES = 20
 ALL_S = 1200
 
 FORCED = ("forced_fail", "node_timeout")
@@ -50,6 +51,13 @@ def is_gap(case: dict[str, Any], difference: str) -> bool:
 async def test_a_sample_of_recorded_cases_comes_out_alike(client: Client, sandbox: Sandbox) -> None:
     cases = sampled(cases_in(CASES), SAMPLE, seed=1)
 
+    assert await differing(client, sandbox, cases) == {}
+
+
+async def test_recorded_cases_of_variables_come_out_alike(client: Client, sandbox: Sandbox) -> None:
+    cases = sampled(cases_in(CASES, ["vars"]), OF_VARIABLES, seed=1)
+
+    assert len(cases) == OF_VARIABLES
     assert await differing(client, sandbox, cases) == {}
 
 

@@ -62,6 +62,7 @@ async def test_a_run_ends_with_its_outputs(flows: Flows) -> None:
         "outputs": {"y": [1, "b"]},
         "skipped": [],
         "ignored": [],
+        "warnings": {},
     }
 
 

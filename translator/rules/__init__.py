@@ -9,6 +9,7 @@ from translator.rules.conditions_parse import conditions_parse
 from translator.rules.context import Rule
 from translator.rules.converges_serve_one_fork import converges_serve_one_fork
 from translator.rules.default_has_no_condition import default_has_no_condition
+from translator.rules.defaults_fit import defaults_fit
 from translator.rules.degrees_in_bounds import degrees_in_bounds
 from translator.rules.distinct_branch_targets import distinct_branch_targets
 from translator.rules.edges_join_known_nodes import edges_join_known_nodes
@@ -63,6 +64,7 @@ SPECIFIED_RULES: Final[tuple[Rule, ...]] = (
     expressions_evaluate,
     known_lazy_types,
     one_writer_at_a_time,
+    defaults_fit,
     timeout_alone,
     known_plugins,
     known_plugin_versions,

@@ -4,6 +4,7 @@ Pure, and shared by all packages: text to Value, the variables that it reads, an
 everything but an Expression, which needs the sandbox; conditions likewise.
 """
 
+from translator.values.checking import EXPECTED, mismatch, pattern_text, shown, unholdable
 from translator.values.classify import (
     MAX_DEPTH,
     SYSTEM,
@@ -21,6 +22,7 @@ from translator.values.conditions import (
     parse_condition,
 )
 from translator.values.fragments import FRAGMENT, insides, references, texts
+from translator.values.patterns import verdict
 from translator.values.resolving import (
     OBJECT_TEXT,
     NeedsSandbox,
@@ -40,17 +42,28 @@ from translator.values.safety import (
     check,
     expression_problem,
 )
+from translator.values.sealing import (
+    MASK,
+    SEALED,
+    holds_sealed,
+    is_clear,
+    is_sealed,
+    without_sealed,
+)
 from translator.values.truth import RuleError, holds, test_text
 
 __all__ = [
     "BUILTINS",
+    "EXPECTED",
     "FRAGMENT",
     "FREE_BUILTINS",
+    "MASK",
     "MAX_DEPTH",
     "MAX_NESTING",
     "MODULES",
     "NEVER_OFFERED",
     "OBJECT_TEXT",
+    "SEALED",
     "SYSTEM",
     "Checked",
     "NeedsSandbox",
@@ -64,17 +77,26 @@ __all__ = [
     "closure",
     "expression_problem",
     "holds",
+    "holds_sealed",
     "insides",
+    "is_clear",
     "is_pure",
+    "is_sealed",
     "leaves",
+    "mismatch",
     "needs_sandbox",
     "operands",
     "parse_condition",
+    "pattern_text",
     "reads",
     "references",
     "resolve",
     "resolve_all",
+    "shown",
     "source",
     "test_text",
     "texts",
+    "unholdable",
+    "verdict",
+    "without_sealed",
 ]

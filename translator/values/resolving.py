@@ -1,7 +1,6 @@
 """Resolving Values, and the closure of variables that they need; everything but Expressions."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
 from typing import Final, assert_never
 
 from pydantic import JsonValue
@@ -17,7 +16,8 @@ from translator.plan import (
     Variable,
     VariableKey,
 )
-from translator.values.classify import needs_sandbox, reads, source
+from translator.values.classify import leaves, needs_sandbox, reads, source
+from translator.values.sealing import holds_sealed
 
 OBJECT_TEXT: Final = "_pipeline_var_str_value"
 """The field in which an object that stands for a value carries its text (bk-sops's own name)."""
@@ -103,11 +103,26 @@ def resolve_all(
 
 
 def is_pure(values: Iterable[Value], variables: Mapping[VariableKey, Variable]) -> bool:
-    """Say whether all this resolves without the sandbox and without a lazy variable."""
+    """Say whether all this resolves without the sandbox, a lazy variable or opening a secret.
+
+    A reference keeps a sealed value as it is; text around one can only be made where it is opened.
+    """
     if any(variable.kind == "lazy" for variable in variables.values()):
         return False
     rendered = (v.value for v in variables.values() if v.kind == "splice")
-    return not any(needs_sandbox(value) for value in chain(values, rendered))
+    every = [*values, *rendered]
+    return not any(map(needs_sandbox, every)) and not _splices_sealed(every, variables.values())
+
+
+def _splices_sealed(values: Iterable[Value], variables: Iterable[Variable]) -> bool:
+    """Say whether there is text with references in it, and a secret that may go there."""
+    if not any(isinstance(leaf, Splice) for value in values for leaf in leaves(value)):
+        return False
+    return any(variable.secret or _holds_sealed(variable.value) for variable in variables)
+
+
+def _holds_sealed(value: Value) -> bool:
+    return any(isinstance(leaf, Literal) and holds_sealed(leaf.value) for leaf in leaves(value))
 
 
 def closure(

@@ -38,6 +38,8 @@ _BY_SIGN: Final = {
     "○": "dim",
 }
 _SHOWN_NODES: Final = 4
+_SHOWN: Final = 10
+WARNED: Final = "⚠"
 
 Status = Mapping[str, Any]
 
@@ -109,6 +111,9 @@ def tell_result(result: Mapping[str, Any]) -> Code:
     for word in ("skipped", "ignored"):
         if result.get(word):
             typer.echo(f"  {word}: {', '.join(result[word])}")
+    for path, texts in cast("dict[str, list[str]]", result.get("warnings") or {}).items():
+        for text in texts:
+            typer.secho(f"  {WARNED} {path}: {text}", fg="yellow")
     for key, value in cast("dict[str, Any]", result.get("outputs") or {}).items():
         typer.echo(f"  {key} = {short(value)}")
     return Code.OK if state == "Finished" else Code.ERRORS
@@ -136,6 +141,14 @@ def failures(status: Status) -> list[str]:
         f"✗ {node.get('name')} ({node.get('path')}): {short(node.get('reason', ''), 200)}"
         for node in _nodes(status, "failed")
     ]
+
+
+def warnings(status: Status) -> list[str]:
+    """Return a line for each of the latest warnings of nodes, and one for those left out."""
+    told = _nodes(status, "warnings")
+    lines = [f"{WARNED} {one['name']} ({one['path']}): {one['text']}" for one in told[:_SHOWN]]
+    more = int(status.get("warnings_count", 0)) - len(lines)
+    return [*lines, *([f"{WARNED} and {more} more warnings"] if more > 0 else [])]
 
 
 def next_steps(run: str, status: Status, prefix: str = "") -> list[str]:

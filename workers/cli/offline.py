@@ -14,6 +14,7 @@ from workers.cli.options import (
     InputsFile,
     JsonFlag,
     SetValues,
+    StrictFlag,
     epilog,
     read_data,
     read_inputs_file,
@@ -194,6 +195,7 @@ def simulate(  # noqa: PLR0913  a command's options
     mock: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What plugins answer, in JSON or YAML.")
     ] = None,
+    strict: StrictFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Run a template offline, in virtual time.
@@ -209,7 +211,7 @@ def simulate(  # noqa: PLR0913  a command's options
     chosen = _plan(source, template, registry)
     values = {**read_inputs_file(inputs), **read_values(given)}
     mocks = _mocks(mock, fail)
-    seen = simulate_view.play(chosen, registry, values, mocks)
+    seen = simulate_view.play(chosen, registry, values, mocks, strict=strict)
     if as_json:
         print_json(simulate_view.as_data(chosen, seen))
     else:

@@ -107,8 +107,23 @@ def retry(
 ) -> None:
     """Run a failed node again, with --set with other inputs."""
     values = read_values(given)
+    if values:
+        values = _sealed_inputs(values)
     payload: dict[str, JsonValue] = {"node": node, **({"set": values} if values else {})}
     give(name, "retry", payload, _Who(operator, reason), as_json=as_json)
+
+
+def _sealed_inputs(values: "Mapping[str, JsonValue]") -> "dict[str, JsonValue]":
+    """Seal the inputs that some plugin declares secret: only the run knows which its node calls.
+
+    A sealed value can be used wherever a clear one can.
+    """
+    from workers.cli.wiring import find_registry
+    from workers.secrets import sealed_values, secret_inputs, secret_keys
+    from workers.settings import load_settings
+
+    names = secret_inputs(find_registry().traits().values())
+    return sealed_values(values, names, secret_keys(load_settings()))
 
 
 @app.command(

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 JsonFlag: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+StrictFlag: TypeAlias = Annotated[
+    bool,
+    typer.Option("--strict", help="Fail a node with a ${...} that cannot be evaluated."),
+]
 Operator: TypeAlias = Annotated[str, typer.Option(help="Who asks; your user name by default.")]
 Reason: TypeAlias = Annotated[str, typer.Option(help="Why; it stands in the run's journal.")]
 SetValues: TypeAlias = Annotated[
@@ -22,6 +26,14 @@ SetValues: TypeAlias = Annotated[
 ]
 InputsFile: TypeAlias = Annotated[
     Path | None, typer.Option("--inputs", metavar="FILE", help="Values in a JSON or YAML object.")
+]
+ProjectFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        metavar="FILE",
+        help="The run's project, a JSON or YAML object: fields of _system, and env.",
+    ),
 ]
 RunId: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="The run's workflow id.")]
 NodeName: TypeAlias = Annotated[

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +15,10 @@ from workers.cli.options import (
     InputsFile,
     JsonFlag,
     Operator,
+    ProjectFile,
     RunId,
     SetValues,
+    StrictFlag,
     epilog,
     read_inputs_file,
     read_values,
@@ -78,6 +81,7 @@ def run(  # noqa: PLR0913  a command's options
     *,
     given: SetValues = [],  # noqa: B006  typer copies it
     inputs: InputsFile = None,
+    project: ProjectFile = None,
     operator: Operator = "",
     workflow_id: Annotated[
         str, typer.Option("--id", metavar="ID", help="The run's id; the same id starts it once.")
@@ -91,6 +95,7 @@ def run(  # noqa: PLR0913  a command's options
     on_failure: Annotated[
         OnFailure, typer.Option(help="wait: a person moves a failed node; fail: the run ends.")
     ] = OnFailure.WAIT,
+    strict: StrictFlag = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show the run until it ends.")] = False,
     dev: Annotated[
         bool, typer.Option("--dev", help="Bring up a server and a worker for this run.")
@@ -98,12 +103,15 @@ def run(  # noqa: PLR0913  a command's options
     as_json: JsonFlag = False,
 ) -> None:
     """Start a run; a file is imported first."""
-    from workers.cli.wiring import Start, find_registry, prepare
+    from workers.cli.wiring import Start, check_project, find_registry, prepare
+    from workers.secrets import secret_keys
     from workers.settings import load_settings
     from workers.store import Store
 
     settings = load_settings(operator=operator or None)
     values = {**read_inputs_file(inputs), **read_values(given)}
+    told = read_inputs_file(project)
+    check_project(told, project)
     registry = find_registry()
     with Store.open(settings.store_url) as store:
         ready = prepare(
@@ -111,9 +119,13 @@ def run(  # noqa: PLR0913  a command's options
             template,
             store,
             registry,
-            start=Start(values, exclude, scheme, settings.operator),
+            start=Start(values, exclude, scheme, settings.operator, secret_keys(settings)),
         )
         request = _request(ready, values, workflow_id, on_failure, settings.operator)
+        if told:
+            request = replace(request, options={**request.options, "project": told})
+        if strict:
+            request = replace(request, options={**request.options, "strict": True})
         if dev:
             end(await_now(_run_here(settings, store, registry, request)))
         else:
@@ -128,12 +140,14 @@ def _request(
     operator: str,
 ) -> "StartRequest":
     from workers.client import StartRequest
+    from workers.secrets import secret_names
 
     plan = ready.plan
     return StartRequest(
         template=plan.template_key,
         version=str(ready.version),
         inputs=values,
+        secrets=secret_names(plan.flow),
         workflow_id=workflow_id,
         on_failure=on_failure.value,
         options={"digest": ready.digest} if ready.digest else {},
@@ -307,7 +321,7 @@ def status(
 
 
 async def _status(name: str, *, watch: bool, as_json: bool) -> Code:
-    from workers.cli.follow import drawing_of, follow, headline, stands
+    from workers.cli.follow import drawing_of, follow, headline, stands, warnings
     from workers.cli.output import console
     from workers.cli.wiring import connected
     from workers.settings import load_settings
@@ -325,6 +339,8 @@ async def _status(name: str, *, watch: bool, as_json: bool) -> Code:
     out = console()
     out.print(headline(found), style="bold", markup=False)
     out.print(drawing_of(str(await connection.runs.query(name, "diagram"))))
+    for line in warnings(found):
+        typer.secho(line, fg="yellow")
     if stands(found):
         await _tell_standing(connection, name)
     return Code.OK

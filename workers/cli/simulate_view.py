@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from activities.contract import RunSettings
 from stdops import StdopsError
 from translator.plan import Plan
-from workers.cli.output import plain, short, show_table, table
+from workers.cli.output import plain, remark, short, show_table, table
 from workers.rehearsal import Mocks, Rehearsed, Row, rehearse
 from workflows.inputs import read_inputs
 from workflows.machine.view.signs import SIGNS
@@ -38,9 +38,14 @@ _ENDINGS: Final = {
 
 
 def play(
-    plan: Plan, registry: "Registry", values: Mapping[str, JsonValue], mocks: Mocks
+    plan: Plan,
+    registry: "Registry",
+    values: Mapping[str, JsonValue],
+    mocks: Mocks,
+    *,
+    strict: bool = False,
 ) -> Rehearsed:
-    """Rehearse a plan with the settings of this machine.
+    """Rehearse a plan with the settings of this machine; `strict` is over them.
 
     Raises:
         StdopsError: the values are not the plan's (SOP220), or a mock is for nobody (SOP544).
@@ -52,9 +57,15 @@ def play(
         raise StdopsError(
             "SOP220", "; ".join(inputs.problems), where=f"template {plan.template_key}"
         )
+    for note in inputs.notes:
+        remark(note)
     known = load_settings()
     settings = RunSettings(
-        rerun_limit=known.rerun_limit, in_flight=known.in_flight, timezone=known.timezone
+        rerun_limit=known.rerun_limit,
+        in_flight=known.in_flight,
+        timezone=known.timezone,
+        project=known.project,
+        strict=strict or known.strict,
     )
     return asyncio.run(rehearse(plan, settings, mocks, inputs.variables, registry))
 
@@ -72,6 +83,7 @@ def as_data(plan: Plan, seen: Rehearsed) -> dict[str, Any]:
         "outputs": dict(seen.outputs),
         "path": [asdict(row) for row in seen.rows],
         "standing": standing,
+        "warnings": [one.model_dump(mode="json") for one in seen.warnings],
     }
 
 
@@ -89,6 +101,8 @@ def show(plan: Plan, seen: Rehearsed) -> None:
     for one in seen.standing:
         typer.echo(f"  {one.name} ({one.path}): {short(one.reason, 200)}")
         typer.secho(f"    what would move it: {', '.join(one.verbs) or 'nothing'}", dim=True)
+    for one in seen.warnings:
+        typer.secho(f"  ⚠ {one.name} ({one.path}): {one.text}", fg="yellow")
     for key, value in seen.outputs.items():
         typer.echo(f"  {key} = {short(value)}")
 

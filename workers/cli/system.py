@@ -69,7 +69,7 @@ def import_files(
         if dry_run:
             _tell_plans(checked, as_json=as_json)
         else:
-            _tell_saved(_save_all(sources, store, settings.operator), as_json=as_json)
+            _tell_saved(_save_all(sources, store, settings), as_json=as_json)
 
 
 class _Siblings:
@@ -97,17 +97,19 @@ def _check_all(sources: "Sequence[Source]", store: "Store") -> "list[Checked]":
     return [examine(source, catalog=catalog, library=library) for source in sources]
 
 
-def _save_all(sources: "Sequence[Source]", store: "Store", operator: str) -> "list[Saved]":
+def _save_all(sources: "Sequence[Source]", store: "Store", settings: "Settings") -> "list[Saved]":
     """Save checked files; a file whose child is in a later one comes after it."""
     from workers.importing import load
+    from workers.secrets import secret_keys
 
+    operator, keys = settings.operator, secret_keys(settings)
     saved: list[Saved] = []
     problems: tuple[Diagnostic, ...] = ()
     pending = list(sources)
     while pending:
         waiting: list[Source] = []
         for source in pending:
-            imported = load(source.data, source.file, store, operator=operator)
+            imported = load(source.data, source.file, store, operator=operator, keys=keys)
             saved += imported.templates
             if not imported.templates:
                 waiting.append(source)

@@ -17,6 +17,7 @@ from workers.cli.templates import Source, choose, examine, find_source
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from activities.expressions.secrets import Keys
     from activities.registry import Registry
     from translator.template import Template
     from workers.client import Runs
@@ -29,12 +30,16 @@ WORKER_LOG: Final = "worker.log"
 
 
 class Start(NamedTuple):
-    """What a person wants of a run: values, the nodes to leave out, the schemes, and who asks."""
+    """What a person wants of a run: values, the nodes to leave out, the schemes, and who asks.
+
+    `keys` seal what is secret before it is stored.
+    """
 
     values: Mapping[str, JsonValue]
     exclude: Collection[str]
     schemes: Collection[str]
     operator: str
+    keys: "Keys | None" = None
 
     @property
     def selects(self) -> bool:
@@ -82,6 +87,7 @@ def prepare(
     """
     from workers.catalog import RegistryCatalog
     from workers.importing import load
+    from workers.secrets import sealed_plan
 
     source = find_source(name, template, store=store)
     catalog = RegistryCatalog(registry)
@@ -94,8 +100,12 @@ def prepare(
     require_plugins(chosen, registry)
     check_inputs(chosen, start.values)
     if not is_stored:
-        load(source.data, source.file, store, catalog, operator=start.operator)
-    digest = store.save_plan(chosen) if start.selects else None
+        load(source.data, source.file, store, catalog, operator=start.operator, keys=start.keys)
+    digest = None
+    if not start.selects:
+        chosen = store.plan_of(plan.template_key)
+    else:
+        digest = store.save_plan(sealed_plan(chosen, start.keys) if start.keys else chosen)
     return Prepared(chosen, store.template(plan.template_key).version, digest)
 
 
@@ -133,13 +143,30 @@ def check_inputs(plan: Plan, given: Mapping[str, JsonValue]) -> None:
     Raises:
         StdopsError: some are wrong (SOP220).
     """
+    from workers.cli.output import remark
     from workflows.inputs import read_inputs
 
-    problems = read_inputs(plan.flow, given).problems
-    if problems:
-        what = "; ".join(problems)
+    read = read_inputs(plan.flow, given)
+    if read.problems:
+        what = "; ".join(read.problems)
         where = f"template {plan.template_key}"
         raise StdopsError("SOP220", what, where=where, fix="correct --set or --inputs")
+    for note in read.notes:
+        remark(note)
+
+
+def check_project(project: Mapping[str, JsonValue], file: Path | None) -> None:
+    """Refuse what is said of a run's project where it cannot be used; every problem is told.
+
+    Raises:
+        StdopsError: something is wrong with it (SOP220).
+    """
+    from workflows.system import project_problems
+
+    problems = project_problems(project)
+    if problems:
+        fix = 'write fields such as {"project_name": "Shop", "env": {"region": "sz"}}'
+        raise StdopsError("SOP220", "; ".join(problems), where=str(file), fix=fix)
 
 
 def _is_file(source: Source) -> bool:

@@ -1,7 +1,10 @@
 """When a verb applies: one precondition each, answered with a refusal that says why not."""
 
 import typing
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from pydantic import JsonValue
 
 from translator.plan import (
     Branch,
@@ -17,6 +20,7 @@ from translator.plan import (
     parent_path,
     targets_of,
 )
+from translator.values import shown, unholdable
 from workflows.machine.core import Core
 from workflows.machine.events import Verb
 from workflows.machine.timing import deadline_of
@@ -118,7 +122,8 @@ def check_retry(core: Core, verb: Verb) -> Refusal | None:
             return Refusal("not_allowed", f"node {verb.node!r} can not retry a single pass")
     elif verb.inputs is not None or verb.set_inputs:
         return Refusal("wrong_value", f"a {kind_of(core, verb.node)} has no inputs to change")
-    return need_failed(core, verb)
+    given = {**(verb.inputs or {}), **(verb.set_inputs or {})}
+    return refuse_broken(given) or need_failed(core, verb)
 
 
 def check_skip(core: Core, verb: Verb) -> Refusal | None:
@@ -246,6 +251,14 @@ def check_set_variables(core: Core, verb: Verb) -> Refusal | None:
         return refuse_kind(core, verb, "the run or a subflow")
     if not verb.values and not verb.variables:
         return Refusal("wrong_value", "set_variables needs values: {name: value, ...}")
+    return refuse_broken(verb.values)
+
+
+def refuse_broken(values: Mapping[str, JsonValue]) -> Refusal | None:
+    """Refuse values that no run can hold."""
+    for name, value in values.items():
+        if broken := unholdable(value):
+            return Refusal("wrong_value", f"{shown(name)} is {broken}; give it something else")
     return None
 
 

@@ -23,7 +23,7 @@ from translator.plan import (
     VariableKey,
     Write,
 )
-from translator.values import closure, is_pure, resolve_all, source
+from translator.values import closure, is_pure, reads, resolve_all, source
 from workflows.machine.events import (
     CancelNode,
     Changed,
@@ -34,7 +34,8 @@ from workflows.machine.events import (
     Trace,
 )
 from workflows.machine.program import Inputs, Place, Program, part
-from workflows.machine.state import Live, NodeState, Phase, RunState, Status
+from workflows.machine.state import Live, NodeState, Origin, Phase, RunState, Status, Writer
+from workflows.machine.unfilled import Unfilled, may_hold, unfilled
 
 ENDED: Final = ("finished", "skipped")
 FOLLOWED: Final[tuple[Phase, ...]] = (
@@ -54,9 +55,15 @@ Observer = Callable[[Trace], None]
 
 
 class Resolved(NamedTuple):
-    """Values that could be had without the sandbox."""
+    """Values that could be had without the sandbox, and what stays unfilled in them."""
 
     values: dict[str, JsonValue]
+    left: tuple[Unfilled, ...] = ()
+
+
+def is_system(variable: Variable) -> bool:
+    """Say whether a template only names a variable that the system gives."""
+    return variable.origin == "system"
 
 
 class Core:
@@ -213,39 +220,49 @@ class Core:
         state = self.state
         written = state.written.get(flow_path)
         if written is not None and key in written:
-            return Variable(key=key, kind="plain", value=Literal(value=written[key]))
+            own = self.program.flows[flow_path].variables.get(key)
+            secret = own is not None and own.secret
+            return Variable(key=key, kind="plain", value=Literal(value=written[key]), secret=secret)
         retyped = state.retyped.get(flow_path)
         if retyped is not None and key in retyped:
             return retyped[key]
         known = self.program.flows[flow_path].variables.get(key)
-        if known is not None and known.kind != "output":
+        inherits = flow_path != ROOT and key in state.inherited
+        if known is not None and known.kind != "output" and not (inherits and is_system(known)):
             return known
-        if flow_path != ROOT and key in state.inherited:
+        if inherits:
             return Variable(key=key, kind="plain", value=Literal(value=state.inherited[key]))
         return None
 
-    def shown(self, flow_path: FlowPath, key: VariableKey) -> JsonValue:
-        """Return a variable for people: its value, or its template; None while it has none."""
-        declared = self.program.flows[flow_path].variables.get(key)
-        if declared is not None and declared.secret:
-            return MASK
-        found = self.find(flow_path, key)
-        return None if found is None else source(found.value)
-
-    def write(self, flow_path: FlowPath, key: VariableKey, value: JsonValue) -> None:
-        """Give a variable a plain value."""
+    def write(
+        self,
+        flow_path: FlowPath,
+        key: VariableKey,
+        value: JsonValue,
+        origin: Origin | None = None,
+        by: str = "",
+    ) -> None:
+        """Give a variable a plain value; without an origin, one that the system gives."""
+        if origin is not None:
+            self.sign(flow_path, key, origin, by)
         self.state.written.setdefault(flow_path, {})[key] = value
         retyped = self.state.retyped.get(flow_path)
         if retyped is not None:
             retyped.pop(key, None)
 
+    def sign(self, flow_path: FlowPath, key: VariableKey, origin: Origin, by: str) -> None:
+        """Note who gives a variable its value, and when."""
+        signed = self.state.writers.setdefault(flow_path, {})
+        signed[key] = Writer(origin, by, self.now)
+
     def export(
-        self, flow_path: FlowPath, writes: tuple[Write, ...], outputs: Mapping[str, JsonValue]
+        self, path: NodePath, writes: tuple[Write, ...], outputs: Mapping[str, JsonValue]
     ) -> None:
         """Write the outputs that a node maps to variables; one that is missing changes nothing."""
+        flow_path = self.program.places[path].flow_path
         for write in writes:
             if write.output in outputs:
-                self.write(flow_path, write.variable, outputs[write.output])
+                self.write(flow_path, write.variable, outputs[write.output], "output", path)
 
     def gather(
         self,
@@ -271,8 +288,21 @@ class Core:
 
         variables = closure(values.values(), find)
         if is_pure(values.values(), variables):
-            return Resolved(resolve_all(values, variables))
-        return Unresolved(values=dict(values), variables=variables)
+            return Resolved(resolve_all(values, variables), unfilled(values, variables))
+        pending = self._pending(flow_path, values, variables)
+        return Unresolved(values=dict(values), variables={**pending, **variables})
+
+    def _pending(
+        self,
+        flow_path: FlowPath,
+        values: Mapping[str, Value],
+        variables: Mapping[VariableKey, Variable],
+    ) -> dict[VariableKey, Variable]:
+        """Return the outputs without a value that are read: the sandbox tells of them as such."""
+        declared = self.program.flows[flow_path].variables
+        looked_into = [v.value for v in variables.values() if v.kind in ("splice", "lazy")]
+        read = [key for value in (*values.values(), *looked_into) for key in reads(value)]
+        return {key: declared[key] for key in read if key not in variables and key in declared}
 
     def _quick(
         self,
@@ -282,7 +312,7 @@ class Core:
     ) -> dict[str, JsonValue] | None:
         """Resolve values that are literals, or references to plain variables; None if one is not.
 
-        Most values are; this spares them the closure.
+        Most values are; this spares them the closure, and the look for what stays unfilled.
         """
         written = self.state.written.get(flow_path, NOTHING)
         retyped = self.state.retyped.get(flow_path, NOTHING)
@@ -290,7 +320,11 @@ class Core:
         found: dict[str, JsonValue] = {}
         for name, value in values.items():
             if type(value) is Literal:
-                found[name] = value.value
+                plain = value.value
+                # most are texts, which a call for each would make a third slower
+                if "${" in plain if type(plain) is str else may_hold(plain):
+                    return None  # a fragment that is never evaluated is told of
+                found[name] = plain
                 continue
             if type(value) is not Ref:
                 return None
@@ -301,16 +335,16 @@ class Core:
                 found[name] = written[key]
             else:
                 known = variables.get(key)
-                if known is None or known.kind != "plain" or key in retyped:
+                if known is None or known.kind != "plain" or key in retyped or is_system(known):
                     return None
                 found[name] = source(known.value)
         return found
 
-    def ask(self, path: NodePath, unresolved: Unresolved) -> None:
+    def ask(self, path: NodePath, unresolved: Unresolved, noun: str = "input") -> None:
         """Have values evaluated outside; the answer comes as `Evaluated`."""
         self.set_phase(path, "evaluating")
         entry = self.state.nodes[path].entry
-        self.commands.append(Evaluate(path, entry, self.place(path).node.name, unresolved))
+        self.commands.append(Evaluate(path, entry, self.place(path).node.name, unresolved, noun))
 
     # --- the end ---
 

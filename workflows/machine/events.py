@@ -44,12 +44,16 @@ class TaskEnded(NamedTuple):
 
 
 class Evaluated(NamedTuple):
-    """Values asked for by `Evaluate` came back; `error` not empty says why they did not."""
+    """Values asked for by `Evaluate` came back; `error` not empty says why they did not.
+
+    `warnings` tell of fragments in them that stay as they are written.
+    """
 
     path: NodePath
     entry: int
     values: Mapping[str, JsonValue]
     error: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class TimerFired(NamedTuple):
@@ -113,12 +117,13 @@ class RunTask(NamedTuple):
 
 
 class Evaluate(NamedTuple):
-    """Resolve values that need the sandbox or a lazy variable."""
+    """Resolve values that need the sandbox or a lazy variable; `noun` is what one is called."""
 
     path: NodePath
     entry: int
     name: str
     unresolved: Unresolved
+    noun: str = "input"
 
 
 class SetTimer(NamedTuple):

@@ -26,7 +26,7 @@ from pydantic import JsonValue
 
 from activities.contract import RunSettings
 from translator.plan import ROOT, NodePath, Plan, Task, Variable, VariableKey, join_path
-from workflows.machine import nodes, tasks
+from workflows.machine import nodes, tasks, telling
 from workflows.machine.checks import Refusal
 from workflows.machine.core import FOLLOWED, Core, Observer
 from workflows.machine.events import (
@@ -58,8 +58,9 @@ class Given(NamedTuple):
 
     variables: plain values of the root's context, over the plan's own. replaced: variables of the
     root in another form. inherited: plain variables that every subflow sees. context: what plugins
-    get beside their inputs (operator, project, ...). start_at: a node of the root flow to start
-    from instead of its start event.
+    get beside their inputs (operator, project, ...). strict: whether a fragment that cannot be
+    evaluated fails its node; None is as the settings say. start_at: a node of the root flow to
+    start from instead of its start event.
     """
 
     variables: Mapping[VariableKey, JsonValue] = {}
@@ -67,6 +68,7 @@ class Given(NamedTuple):
     inherited: Mapping[VariableKey, JsonValue] = {}
     context: Mapping[str, JsonValue] = {}
     fail_fast: bool = False
+    strict: bool | None = None
     start_at: str = ""
 
 
@@ -103,12 +105,15 @@ class Machine:
         state = core.state
         state.started = now
         state.fail_fast = given.fail_fast
+        state.strict = core.settings.strict if given.strict is None else given.strict
         state.context.update(given.context)
         state.inherited.update(given.inherited)
         for key, value in given.variables.items():
             core.write(ROOT, key, value)
         for variable in given.replaced.values():
-            replace(core, ROOT, variable)
+            replace(core, ROOT, variable, "given", str(given.context.get("operator", "")))
+        for line in telling.tell_clear(core, given.replaced.values()):
+            self.note(JournalEntry(now, "warning", node=ROOT, operator="", reason=line))
         state.rounds[ROOT] = 1
         core.change(ROOT, "running").entry = 1
         first = given.start_at or self.plan.flow.start
@@ -136,8 +141,9 @@ class Machine:
                 node = core.awaiting(path, entry, "calling", "polling")
                 if isinstance(node, Task):
                     tasks.take_outcome(core, path, node, outcome)
-            case Evaluated(path, entry, values, error):
+            case Evaluated(path, entry, values, error, warnings):
                 if core.awaiting(path, entry, "evaluating"):
+                    telling.keep(core.state, path, warnings)
                     nodes.take_values(core, path, values, error)
             case TimerFired():
                 self._fire(event)

@@ -1,7 +1,7 @@
 """The node kinds other than tasks: what entering one does, and what an evaluation's answer does."""
 
 from collections.abc import Mapping, Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
 from pydantic import JsonValue
 
@@ -21,13 +21,22 @@ from translator.plan import (
     Value,
     join_path,
 )
-from translator.values import ReferenceCycle, RuleError, holds, operands
-from workflows.machine import tasks
+from translator.values import ReferenceCycle, RuleError, holds, holds_sealed, operands, reads
+from workflows.machine import tasks, telling
 from workflows.machine.core import Core, Resolved
 from workflows.machine.events import Finish
 from workflows.machine.flow import fail, fork, leave, send
 
 Gateway = Exclusive | ConditionalParallel
+
+NOUNS: Final[Mapping[str, str]] = {
+    "start": "variable",
+    "end": "output",
+    "subflow": "parameter",
+    "exclusive": "condition operand",
+    "conditional_parallel": "condition operand",
+}
+"""What a value of a node is called, by the node's kind."""
 
 
 def enter(core: Core, path: NodePath) -> None:
@@ -57,10 +66,13 @@ def evaluate(core: Core, path: NodePath, node: Valued) -> None:
     except ReferenceCycle as cycle:
         refuse(core, path, node, str(cycle))
         return
-    if isinstance(gathered, Resolved):
-        proceed(core, path, node, gathered.values)
+    noun = NOUNS[node.kind]
+    if not isinstance(gathered, Resolved):
+        core.ask(path, gathered, noun)
+    elif reason := telling.tell(core, path, noun, gathered.left):
+        refuse(core, path, node, reason)
     else:
-        core.ask(path, gathered)
+        proceed(core, path, node, gathered.values)
 
 
 def evaluate_again(core: Core, path: NodePath) -> None:
@@ -149,7 +161,7 @@ def proceed(core: Core, path: NodePath, node: Valued, values: Mapping[str, JsonV
         case Start():
             flow_path = core.place(path).flow_path
             for key, value in values.items():
-                core.write(flow_path, key, value)
+                core.write(flow_path, key, value, "pre_rendered", path)
             leave(core, path, node.next)
         case End():
             end_flow(core, path, values)
@@ -175,7 +187,7 @@ def enter_flow(core: Core, path: NodePath, node: Subflow, params: Mapping[str, J
     if node.shares_context:
         share_context(core, path)
     for key, value in params.items():
-        core.write(path, key, value)
+        core.write(path, key, value, "parameter", path)
     core.record(path, wrapped(params), None)
     live = core.set_phase(path, "inside")
     send(core, live.token, join_path(path, node.flow.start))
@@ -192,6 +204,7 @@ def share_context(core: Core, path: NodePath) -> None:
     own.update(state.retyped.get(parent, {}))
     state.retyped[path] = {key: v for key, v in own.items() if v.kind != "output"}
     state.written[path] = dict(state.written.get(parent, {}))
+    state.writers[path] = dict(state.writers.get(parent, {}))
 
 
 def end_flow(core: Core, path: NodePath, outputs: Mapping[str, JsonValue]) -> None:
@@ -209,7 +222,7 @@ def end_flow(core: Core, path: NodePath, outputs: Mapping[str, JsonValue]) -> No
         return  # an end event always closes the subflow that holds it
     results = {**wrapped(outputs), **core.counters(place.flow_path)}
     core.record(place.flow_path, None, results)
-    core.export(subflow.flow_path, subflow.node.writes, results)
+    core.export(place.flow_path, subflow.node.writes, results)
     core.close(place.flow_path)
     core.change(place.flow_path, "finished")
     send(core, live.token, subflow.next)
@@ -221,6 +234,10 @@ def end_flow(core: Core, path: NodePath, outputs: Mapping[str, JsonValue]) -> No
 def decide(core: Core, path: NodePath, node: Gateway, tokens: Sequence[JsonValue]) -> None:
     """Choose a gateway's branches by its conditions, or fail it."""
     resolved = dict(zip(tested(node), tokens, strict=True))
+    if secret := secret_read(core, path, resolved):
+        text = f"condition reads secret variable {secret!r}; decide by a value that is none"
+        fail(core, path, text, exported=False)
+        return
     first_only = core.settings.first_hit and isinstance(node, Exclusive)
     hits: list[Branch] = []
     for branch in node.branches:
@@ -233,6 +250,20 @@ def decide(core: Core, path: NodePath, node: Gateway, tokens: Sequence[JsonValue
         if hit and first_only:
             break
     choose(core, path, node, hits)
+
+
+def secret_read(core: Core, path: NodePath, resolved: Mapping[Value, JsonValue]) -> str:
+    """Return a variable through which a condition reads a secret; "" when none does.
+
+    What is sealed cannot be compared here, and what came of comparing it would tell of it.
+    """
+    flow_path = core.place(path).flow_path
+    for value, token in resolved.items():
+        if holds_sealed(token):
+            names = reads(value)
+            found = ((name, core.find(flow_path, name)) for name in names)
+            return next((name for name, known in found if known and known.secret), names[0])
+    return ""
 
 
 def test_branch(branch: Branch, resolved: Mapping[Value, JsonValue]) -> tuple[str, bool]:

@@ -5,7 +5,7 @@ outputs live in the history, the variables that it wrote in `written`.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import JsonValue, TypeAdapter
 
@@ -17,6 +17,10 @@ Status: TypeAlias = Literal[
 Phase: TypeAlias = Literal[
     "evaluating", "queued", "calling", "polling", "waiting", "sleeping", "retrying", "inside"
 ]
+
+Origin: TypeAlias = Literal["given", "pre_rendered", "output", "parameter", "operator"]
+"""Where a value that was written comes from: given at the start, rendered once by the start event,
+an output of a node, a parameter of a subflow, a person."""
 
 JOURNAL_LENGTH = 500
 
@@ -104,23 +108,34 @@ class JournalEntry:
     request_id: str = ""
 
 
+class Writer(NamedTuple):
+    """Who gave a variable its value: a node by its path, or a person; `at` in epoch seconds."""
+
+    origin: Origin
+    by: str
+    at: float
+
+
 @dataclass(slots=True)
 class RunState:
     """The state of one run.
 
     nodes: by path; the path "" is the root flow, and a subflow's node stands for its flow too.
     written: plain values by flow and key, over the plan's own. retyped: variables that an operator
-    or a shared context replaced. inherited: plain variables that every subflow sees. rounds: how
-    often a subflow's flow was entered. overrides: inputs that a retry replaced, for good, of which
-    raw_overrides are not rendered. context: what the engine calls parent data. failed: error by
-    path of the nodes that wait for an operator, in the order they failed. queued: tasks that wait
-    for one of the slots counted by `executing`; `polling` counts the polls asleep. fail_fast: the
-    first failure ends the run.
+    or a shared context replaced. writers: who wrote either last. inherited: plain variables that
+    every subflow sees. rounds: how often a subflow's flow was entered. overrides: inputs that a
+    retry replaced, for good, of which raw_overrides are not rendered. context: what the engine
+    calls parent data. failed: error by path of the nodes that wait for an operator, in the order
+    they failed. queued: tasks that wait for one of the slots counted by `executing`; `polling`
+    counts the polls asleep. fail_fast: the first failure ends the run. strict: a fragment that
+    cannot be evaluated fails its node; else `warnings` tell of it, by the path of the node, of its
+    latest execution, the newest last; of `warnings_dropped` more there is only the count.
     """
 
     version: Literal[1] = 1
     started: float = 0
     fail_fast: bool = False
+    strict: bool = False
     context: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     inherited: dict[VariableKey, JsonValue] = field(default_factory=dict[VariableKey, JsonValue])
     rounds: dict[FlowPath, int] = field(default_factory=dict[FlowPath, int])
@@ -134,6 +149,9 @@ class RunState:
     retyped: dict[FlowPath, dict[VariableKey, Variable]] = field(
         default_factory=dict[FlowPath, dict[VariableKey, Variable]]
     )
+    writers: dict[FlowPath, dict[VariableKey, Writer]] = field(
+        default_factory=dict[FlowPath, dict[VariableKey, Writer]]
+    )
     overrides: dict[NodePath, dict[str, Value]] = field(
         default_factory=dict[NodePath, dict[str, Value]]
     )
@@ -144,6 +162,8 @@ class RunState:
     outputs: dict[VariableKey, JsonValue] | None = None
     journal: list[JournalEntry] = field(default_factory=list[JournalEntry])
     journal_count: int = 0
+    warnings: dict[NodePath, list[str]] = field(default_factory=dict[NodePath, list[str]])
+    warnings_dropped: int = 0
 
 
 _ADAPTER = TypeAdapter(RunState)

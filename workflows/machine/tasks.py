@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from activities.contract import Done, Failed, Outcome, PluginTraits, Polling, Unresolved, Waiting
 from translator.plan import LoopConfig, NodePath, Task
 from translator.values import ReferenceCycle, source
+from workflows.machine import telling
 from workflows.machine.core import Core, Resolved
 from workflows.machine.events import CancelNode, RunTask, SetTimer, Step
 from workflows.machine.flow import fail, send
@@ -52,11 +53,24 @@ def call(core: Core, path: NodePath, task: Task) -> None:
         end_failed(core, path, task, rendering_failed(str(cycle)))
         return
     if isinstance(gathered, Resolved):
-        supply(core, path, task, traits, gathered.values)
+        take_resolved(core, path, task, traits, gathered)
     elif traits.inline:
         core.ask(path, gathered)
     else:
         request(core, path, task, traits, gathered)
+
+
+def take_resolved(
+    core: Core, path: NodePath, task: Task, traits: PluginTraits, gathered: Resolved
+) -> None:
+    """Go on with inputs that the workflow has resolved, and tell of what stays unfilled in them."""
+    reason = ""
+    if gathered.left:
+        reason = telling.tell(core, path, "input", gathered.left, traits.secrets)
+    if reason:
+        end_failed(core, path, task, rendering_failed(reason))
+    else:
+        supply(core, path, task, traits, gathered.values)
 
 
 def unknown_plugin(task: Task) -> str:
@@ -190,6 +204,7 @@ def take_outcome(core: Core, path: NodePath, task: Task, outcome: Outcome) -> No
     live.answering = False
     if outcome.inputs is not None:
         live.rendered = dict(outcome.inputs)
+    telling.keep(core.state, path, outcome.warnings)
     match outcome:
         case Done():
             end_well(core, path, task, outcome)
@@ -311,7 +326,7 @@ def end_failed(core: Core, path: NodePath, task: Task, outcome: Failed) -> None:
         finish(core, path, task, outputs)
         return
     if task.loop is None:
-        core.export(core.place(path).flow_path, task.writes, outputs)
+        core.export(path, task.writes, outputs)
     else:
         collect(core, path, task, task.loop, outputs)
     live.outputs = {**live.outputs, **outcome.outputs}
@@ -346,7 +361,7 @@ def finish(core: Core, path: NodePath, task: Task, outputs: Mapping[str, JsonVal
     """Export the outputs, then go on: to the next node, or to the next pass of the own loop."""
     stop_clocks(core, path)
     if task.loop is None:
-        core.export(core.place(path).flow_path, task.writes, outputs)
+        core.export(path, task.writes, outputs)
     else:
         collect(core, path, task, task.loop, outputs)
     core.change(path, "finished")
@@ -386,7 +401,7 @@ def collect(
     item: dict[str, JsonValue] = dict(own) if isinstance(own, dict) else {}
     item["result"] = outputs["_result"]
     item["inner_loop"] = core.state.nodes[path].inner_loop
-    core.write(flow_path, loop.outputs_key, [*passes, item])
+    core.write(flow_path, loop.outputs_key, [*passes, item], "output", path)
 
 
 def collected(core: Core, path: NodePath, loop: LoopConfig) -> list[JsonValue]:

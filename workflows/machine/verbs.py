@@ -24,12 +24,13 @@ from translator.plan import (
     join_path,
     parent_path,
 )
-from translator.values import classify
-from workflows.machine import checks, tasks
+from translator.values import classify, source
+from workflows.machine import checks, tasks, telling
 from workflows.machine.checks import Refusal
 from workflows.machine.core import Core
 from workflows.machine.events import CancelNode, Finish, SetTimer, Verb, VerbName
 from workflows.machine.flow import fork, send
+from workflows.machine.state import Origin
 from workflows.machine.timing import deadline_of
 
 ESCAPED: Final = "_escape_render_keys"
@@ -159,12 +160,12 @@ def prepare_task(core: Core, verb: Verb, task: Task) -> None:
     passes = tasks.collected(core, verb.node, task.loop)
     if verb.this_pass:
         if key is not None and passes:
-            core.write(flow_path, key, passes[:-1])
+            core.write(flow_path, key, passes[:-1], "operator", verb.operator)
         return
     found = core.state.nodes[verb.node]
     found.loop = found.inner_loop = 1
     if key is not None and passes:
-        core.write(flow_path, key, [])
+        core.write(flow_path, key, [], "operator", verb.operator)
 
 
 def change_inputs(core: Core, verb: Verb, task: Task) -> None:
@@ -278,13 +279,16 @@ def set_variables(core: Core, verb: Verb) -> None:
     """
     flow_path = verb.node
     known = core.program.flows[flow_path].variables
+    changed: list[Variable] = []
     for key, value in verb.values.items():
         variable = core.find(flow_path, key) or known.get(key)
         if variable is not None:
-            replace(core, flow_path, retype(variable, value, known))
+            changed.append(retype(variable, value, known))
+            replace(core, flow_path, changed[-1], "operator", verb.operator)
+    telling.tell_clear(core, changed)
     for key, variable in verb.variables.items():
         if core.find(flow_path, key) is not None:
-            replace(core, flow_path, variable)
+            replace(core, flow_path, variable, "operator", verb.operator)
 
 
 def retype(variable: Variable, value: JsonValue, declared: Mapping[str, Variable]) -> Variable:
@@ -292,18 +296,33 @@ def retype(variable: Variable, value: JsonValue, declared: Mapping[str, Variable
 
     A plain variable whose new value refers to others becomes one that is rendered.
     """
-    read = classify(value, declared)
+    read = classify(rewrapped(variable, value), declared)
     kind = variable.kind
     if kind != "lazy":
         kind = "plain" if isinstance(read, Literal) else "splice"
     return variable.model_copy(update={"kind": kind, "value": read})
 
 
-def replace(core: Core, flow_path: FlowPath, variable: Variable) -> None:
+def rewrapped(variable: Variable, value: JsonValue) -> JsonValue:
+    """Return a choice from options in the form of its variable: the options stay with it.
+
+    Source: bk-sops process_meta_value.
+    """
+    known = source(variable.value) if variable.code == "text_value_select" else None
+    if not isinstance(known, dict) or "meta_data" not in known:
+        return value
+    is_wrapped = isinstance(value, dict) and "info_value" in value
+    return value if is_wrapped else {**known, "info_value": value}
+
+
+def replace(
+    core: Core, flow_path: FlowPath, variable: Variable, origin: Origin, by: str = ""
+) -> None:
     """Put another definition in place of a flow's variable."""
     if variable.kind == "plain" and isinstance(variable.value, Literal):
-        core.write(flow_path, variable.key, variable.value.value)
+        core.write(flow_path, variable.key, variable.value.value, origin, by)
         return
+    core.sign(flow_path, variable.key, origin, by)
     core.state.written.get(flow_path, {}).pop(variable.key, None)
     core.state.retyped.setdefault(flow_path, {})[variable.key] = variable
 

@@ -45,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.machine.state import dump_state, load_state
     from workflows.machine.view import stdops_state
     from workflows.messages import Carried, RunInput, RunResult
+    from workflows.system import RunFacts, system_of
 
 DRAIN_EVENTS: Final = 20_000
 """History length from which no new call starts until the run has rolled over."""
@@ -126,12 +127,18 @@ class Driver:
     def start_of(self, given: RunInput, loaded: LoadedPlan) -> Given:
         """Return what the Machine is started with; wrong inputs fail the run, all named."""
         inputs = read_inputs(loaded.plan.flow, given.inputs)
-        if inputs.problems:
-            raise ApplicationError("; ".join(inputs.problems), type="SOP220", non_retryable=True)
+        facts = RunFacts(workflow.info().workflow_id, given.operator, workflow.time())
+        system = system_of(loaded.plan, loaded.settings, given.project, facts)
+        problems = [*inputs.problems, *system.problems]
+        if problems:
+            raise ApplicationError("; ".join(problems), type="SOP220", non_retryable=True)
         return Given(
+            variables=system.root,
             replaced=inputs.variables,
-            context={**given.project, "operator": given.operator},
+            inherited=system.inherited,
+            context=system.context,
             fail_fast=given.on_failure == "fail",
+            strict=given.strict,
         )
 
     def take_early(self) -> None:
@@ -277,7 +284,7 @@ class Driver:
     def _call(self, command: RunTask) -> PluginCall:
         """Return what the activity gets."""
         context = self.machine().state.context
-        executor = command.executor or context.get("operator", "")
+        executor = command.executor or context.get("executor") or context.get("operator", "")
         return PluginCall(
             step=command.step,
             plugin=command.plugin,
@@ -294,6 +301,7 @@ class Driver:
             handle=command.handle,
             outputs=dict(command.outputs),
             data=command.data,
+            strict=self.machine().state.strict,
         )
 
     def _activity_id(self, command: RunTask) -> str:
@@ -314,13 +322,15 @@ class Driver:
                     entry=entry,
                     unresolved=command.unresolved,
                     context=self.machine().state.context,
+                    noun=command.noun,
+                    strict=self.machine().state.strict,
                 ),
                 result_type=EvaluateResult,
                 activity_id=f"{path}:{entry}:evaluate{self._steps}",
                 summary=f"evaluate for {command.name or path}",
                 start_to_close_timeout=timedelta(seconds=60),
             )
-            event = Evaluated(path, entry, result.values, result.error)
+            event = Evaluated(path, entry, result.values, result.error, result.warnings)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 return
@@ -349,6 +359,7 @@ class Driver:
             outputs=dict(finish.outputs),
             skipped=[path for path, node in state.nodes.items() if node.status == "skipped"],
             ignored=[path for path, node in state.nodes.items() if node.error_ignored],
+            warnings=state.warnings,
         )
 
     def machine(self) -> Machine:

@@ -16,20 +16,20 @@ from temporalio.exceptions import ApplicationError
 from workflows.run_flow.driver import Driver
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import JsonValue
-
     from workflows.machine.addressing import Unclear, find_node
     from workflows.machine.events import Verb, VerbName
     from workflows.machine.state import JournalEntry, dump_state
     from workflows.machine.view import (
         Explanation,
         Status,
+        Variables,
         explain,
         page,
         status,
         stdops_state,
         svg,
         text,
+        variables,
     )
     from workflows.messages import (
         MESSAGES,
@@ -174,16 +174,9 @@ class Operated(Driver):
         return [] if self._machine is None else dump_state(self._machine.state).get("journal", [])
 
     @workflow.query(name="variables", description="The variables as they stand. No input")
-    def query_variables(self, _arg: Any = None) -> dict[str, dict[str, JsonValue]]:
-        """Return each flow's variables, as templates where they are rendered; secrets masked."""
-        if self._machine is None:
-            return {}
-        core = self._machine.core
-        return {
-            flow_path or "run": {key: core.shown(flow_path, key) for key in flow.variables}
-            for flow_path, flow in core.program.flows.items()
-            if flow_path in core.state.rounds
-        }
+    def query_variables(self, _arg: Any = None) -> Variables:
+        """Return each flow's variables: value, where it comes from, who wrote it last."""
+        return Variables() if self._machine is None else variables(self._machine.core)
 
 
 Handler = Callable[..., Any]

@@ -1,6 +1,6 @@
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ from activities.contract import (
     Unresolved,
 )
 from activities.dispatch import activities, merged_inputs
-from activities.expressions import EvaluationError
+from activities.expressions import EvaluationError, ExpressionWarning
 from activities.http_client import create_client
 from activities.registry import Registry
 from activities.sdk import (
@@ -75,14 +75,25 @@ class FakeSandbox:
     def __init__(self, values: Mapping[str, JsonValue] | Exception, lazy_code: str = "") -> None:
         self.values = values
         self.lazy_code = lazy_code
+        self.warnings: list[ExpressionWarning] = []
+        self.manner: tuple[object, ...] = ()
 
     async def evaluate(
         self,
         unresolved: Unresolved,
         lazy: Callable[[str, JsonValue], Any] | None = None,
+        *,
+        warnings: list[ExpressionWarning] | None = None,
+        strict: bool = False,
+        raw: Collection[str] = (),
+        secret: Collection[str] = (),
+        noun: str = "input",
     ) -> dict[str, JsonValue]:
         if isinstance(self.values, Exception):
             raise self.values
+        self.manner = (strict, tuple(raw), tuple(secret), noun)
+        if warnings is not None:
+            warnings.extend(self.warnings)
         if self.lazy_code and lazy:
             return {"host": await lazy(self.lazy_code, "raw")}
         return dict(self.values)
@@ -340,6 +351,63 @@ async def test_evaluate_answers_with_values_or_a_reason(
     call = EvaluateCall(run="r", node="n", entry=1, unresolved=NEEDS_SANDBOX)
 
     assert await worker.env.run(worker.by_name[EVALUATE], call) == result
+
+
+# --- warnings -----------------------------------------------------------------------------------
+
+
+def telling(*reasons: str) -> FakeSandbox:
+    sandbox = FakeSandbox({"host": "${x}"})
+    sandbox.warnings = [ExpressionWarning("input 'host'", "${x}", r, {}, "mend") for r in reasons]
+    return sandbox
+
+
+async def test_an_outcome_carries_the_warnings_of_its_inputs() -> None:
+    worker = Worker(sandbox=telling("fails", "fails"))
+
+    outcome = await worker.run(unresolved=NEEDS_SANDBOX)
+
+    assert outcome.warnings == ("'${x}' in input 'host' stays text: it fails; mend",)
+
+
+async def test_work_that_goes_on_outside_carries_them_too() -> None:
+    worker = Worker(Outside(httpx.Response(200, text="job-1")), telling("fails"))
+
+    outcome = await worker.run(unresolved=NEEDS_SANDBOX)
+
+    assert (outcome.kind, len(outcome.warnings)) == ("polling", 1)
+
+
+async def test_warnings_are_few_short_and_one_line_each() -> None:
+    worker = Worker(sandbox=telling(*(f"fails\n{number} {'x' * 500}" for number in range(30))))
+
+    outcome = await worker.run(unresolved=NEEDS_SANDBOX)
+
+    assert len(outcome.warnings) == 20
+    assert outcome.warnings[-1] == "and 11 more warnings"
+    assert all(len(text) <= 300 and "\n" not in text for text in outcome.warnings)
+
+
+async def test_the_sandbox_is_told_what_is_strict_raw_and_secret() -> None:
+    sandbox = FakeSandbox({"host": "h"})
+    worker = Worker(sandbox=sandbox)
+
+    await worker.run(unresolved=NEEDS_SANDBOX, strict=True, raw=("note",))
+
+    assert sandbox.manner == (True, ("note",), ("password",), "input")
+
+
+async def test_an_evaluation_carries_warnings_and_is_told_what_values_are_called() -> None:
+    sandbox = telling("fails")
+    worker = Worker(sandbox=sandbox)
+    call = EvaluateCall(
+        run="r", node="n", entry=1, unresolved=NEEDS_SANDBOX, noun="output", strict=True
+    )
+
+    result = await worker.env.run(worker.by_name[EVALUATE], call)
+
+    assert len(result.warnings) == 1
+    assert sandbox.manner == (True, (), (), "output")
 
 
 # --- again ---------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ async def test_strict_turns_the_first_warning_into_an_error(sandbox: Sandbox) ->
     with pytest.raises(EvaluationError) as caught:
         await sandbox.render("${l[9]} ${nope}", CONTEXT, strict=True)
 
-    assert str(caught.value) == warnings[0].text
+    assert str(caught.value) == warnings[0].refusal
 
 
 def asked(**texts: str) -> Unresolved:
@@ -165,3 +165,43 @@ async def test_free_names_offer_more_builtins_and_nothing_that_reaches_out(
 
     assert freed == "65 0xff x ${chr(65)} ${exit()} ${eval('1')}"
     assert await sandbox.render(text, {}) == text
+
+
+def asking(**values: JsonValue) -> Unresolved:
+    variable = Variable(key="s", kind="plain", value=classify("text"))
+    return Unresolved(
+        values={name: classify(value) for name, value in values.items()}, variables={"s": variable}
+    )
+
+
+async def test_a_value_is_called_what_it_is(sandbox: Sandbox) -> None:
+    warnings: list[ExpressionWarning] = []
+
+    await sandbox.evaluate(asking(x="${s / 2}"), warnings=warnings, noun="output")
+
+    assert warnings[0].place == "output 'x'"
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_of_a_secret_value_s_own_text_nothing_is_shown(
+    sandbox: Sandbox,
+    strict: bool,
+) -> None:
+    warnings: list[ExpressionWarning] = []
+
+    try:
+        await sandbox.evaluate(
+            asking(x="${s / 2}"), warnings=warnings, strict=strict, secret=["x", "absent"]
+        )
+    except EvaluationError as refused:
+        told = str(refused)
+    else:
+        told = warnings[0].text
+
+    assert "s / 2" not in told
+    assert "text'" not in told
+
+
+async def test_strict_says_that_the_expression_cannot_be_evaluated(sandbox: Sandbox) -> None:
+    with pytest.raises(EvaluationError, match=r"in input 'x' cannot be evaluated: it raises Type"):
+        await sandbox.evaluate(asking(x="${s / 2}"), strict=True)

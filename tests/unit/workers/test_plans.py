@@ -172,3 +172,13 @@ def test_each_plugin_is_named_by_its_first_task() -> None:
     plan = Plan(template_key="k", flow=a_flow(again, inner=inner))
 
     assert [task.id for task in first_uses(plan)] == ["later", "t-job_push"]
+
+
+async def test_a_run_is_told_of_its_project_and_of_its_page(store: Store) -> None:
+    save(store, a_flow(a_task("job_push")))
+    settings = Settings(project={"project_name": "Shop"}, ui_url="http://ui")
+
+    loaded = (await load(store, LoadPlan(template="release"), settings)).settings
+
+    assert loaded.project["project_name"] == "Shop"
+    assert str(loaded.project["task_url"]).startswith("http://ui/namespaces/")

@@ -145,3 +145,29 @@ def test_a_password_in_an_address_is_not_shown() -> None:
 
 def test_every_setting_says_what_it_means() -> None:
     assert all(one.meaning for one in describe(Settings()))
+
+
+def test_a_project_stands_in_a_table_of_the_file(tmp_path: Path) -> None:
+    text = '[project]\nproject_name = "Shop"\n[project.env]\nregion = "sz"\n'
+    (tmp_path / "stdops.toml").write_text(text)
+
+    assert load_settings().project == {"project_name": "Shop", "env": {"region": "sz"}}
+
+
+def test_a_project_in_the_environment_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STDOPS_PROJECT", '{"bk_biz_id": 2}')
+
+    assert load_settings().project == {"bk_biz_id": 2}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[project]\nenv = 1\n", "[project]\nproject_id = [1]\n", "[project]\nday = 2026-01-31\n"],
+)
+def test_a_project_that_cannot_be_used_is_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / "stdops.toml").write_text(text)
+
+    with pytest.raises(SettingsError, match="setting 'project' is wrong") as refused:
+        load_settings()
+
+    assert refused.value.code == "SOP511"

@@ -11,12 +11,14 @@ from workflows.machine.view.status import (
     Holder,
     NodeView,
     Status,
+    WarningView,
     explain,
     status,
     stdops_state,
 )
 from workflows.machine.view.svg import svg
 from workflows.machine.view.text import text
+from workflows.machine.view.variables import Variables, VariableView, variables
 
 __all__ = [
     "Explanation",
@@ -24,6 +26,9 @@ __all__ = [
     "Layout",
     "NodeView",
     "Status",
+    "VariableView",
+    "Variables",
+    "WarningView",
     "explain",
     "layout",
     "page",
@@ -31,4 +36,5 @@ __all__ = [
     "stdops_state",
     "svg",
     "text",
+    "variables",
 ]

@@ -25,7 +25,7 @@ from workflows.machine.state import JournalEntry, RunState
 from workflows.machine.view.blocks import Item, blocks, branches_of
 from workflows.machine.view.fold import LEVELS, fold, trim
 from workflows.machine.view.signs import SIGNS, WORDS, View, ago, span, view_of
-from workflows.machine.view.status import NodeView, Status, node_at, status
+from workflows.machine.view.status import NodeView, Status, WarningView, node_at, status
 from workflows.machine.view.svg import encoded_size, fitted
 from workflows.machine.view.text import draw_text
 from workflows.machine.view.width import ELLIPSIS, clean
@@ -35,6 +35,8 @@ MOST_WAITING: Final = 5
 LAST_VERBS: Final = 3
 MOST_WAYS: Final = 4
 REASON_CHARS: Final = 120
+MOST_WARNED: Final = 2
+WARNED: Final = "⚠"
 HOW_TO_UPDATE: Final = (
     "*How: More Actions > Send an Update. If Submit only tidies the data, press it again*"
 )
@@ -106,7 +108,23 @@ def _head(plan: Plan, found: Status, view: View, most: int) -> list[str]:
     room = min(MOST_WAITING, most)
     parts += [HOW_TO_UPDATE] if _asks_for_update(found) else []
     parts += _listed([*found.waiting, *found.running], room, view.now)
+    parts += _warned(found, min(MOST_WARNED, most))
     return parts
+
+
+def _warned(found: Status, most: int) -> list[str]:
+    """Return one line with the latest of what is told of nodes' values."""
+    if not found.warnings:
+        return []
+    count = found.warnings_count
+    told = [_warning(one) for one in found.warnings[:most]]
+    more = f"; and {count - len(told)} more" if count > len(told) else ""
+    return [f"{WARNED} {count} {'warning' if count == 1 else 'warnings'}: {'; '.join(told)}{more}"]
+
+
+def _warning(one: WarningView) -> str:
+    name = escape_markdown(_shorten(one.name, _NAME_CHARS))
+    return f"**{name}** {code(one.path)} {escape_markdown(_shorten(one.text, REASON_CHARS))}"
 
 
 def _asks_for_update(found: Status) -> bool:

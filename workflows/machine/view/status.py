@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 from pydantic import Field, JsonValue
@@ -22,6 +23,7 @@ from translator.plan import (
     VariableKey,
     join_path,
 )
+from translator.values import without_sealed
 from workflows.machine.state import RunState
 from workflows.machine.view.blocks import display_name
 from workflows.machine.view.signs import SIGNS, View, reason_of, view_of, waits_for
@@ -32,6 +34,7 @@ StateWord: TypeAlias = Literal["Running", "Waiting", "Paused", "Failed", "Finish
 
 MASK: Final = "******"
 MOST_HOLDERS: Final = 50
+MOST_WARNINGS: Final = 100
 
 _WAITS: Final = ("waiting", "sleeping", "retrying")
 _OVER: Final[Mapping[str, StateWord]] = {
@@ -68,8 +71,20 @@ class NodeView(Model):
     verbs: tuple[str, ...] = ()
 
 
+class WarningView(Model):
+    """What is told of a fragment in a node's values that stays as it is written."""
+
+    path: NodePath
+    name: str
+    text: str
+
+
 class Status(Model):
-    """A run at one moment; `counts` are tasks by look, `since` when the run took this state."""
+    """A run at one moment; `counts` are tasks by look, `since` when the run took this state.
+
+    `warnings` are of the latest executions, the newest node first; `warnings_count` counts those
+    that are not shown, too.
+    """
 
     state: StateWord
     since: float = 0
@@ -81,6 +96,8 @@ class Status(Model):
     running: tuple[NodeView, ...] = ()
     waiting: tuple[NodeView, ...] = ()
     outputs: dict[VariableKey, JsonValue] | None = None
+    warnings: tuple[WarningView, ...] = ()
+    warnings_count: int = 0
 
 
 class Holder(Model):
@@ -133,7 +150,23 @@ def status(plan: Plan, state: RunState, now: float) -> Status:
         running=running,
         waiting=waiting,
         outputs=_outputs(plan, state) if word == "Finished" else None,
+        warnings=warnings_of(plan, state),
+        warnings_count=state.warnings_dropped + sum(map(len, state.warnings.values())),
     )
+
+
+def warnings_of(plan: Plan, state: RunState, most: int = MOST_WARNINGS) -> tuple[WarningView, ...]:
+    """Return what is told of nodes' values, the newest node first."""
+    newest = ((path, text) for path, texts in reversed(state.warnings.items()) for text in texts)
+    return tuple(
+        WarningView(path=path, name=_name_at(plan, path), text=text)
+        for path, text in islice(newest, most)
+    )
+
+
+def _name_at(plan: Plan, path: NodePath) -> str:
+    node = node_at(plan, path)
+    return display_name(node) if node else path
 
 
 def explain(plan: Plan, state: RunState, now: float) -> Explanation:
@@ -261,7 +294,7 @@ def _outputs(plan: Plan, state: RunState) -> dict[VariableKey, JsonValue]:
     """Return the run's outputs, secret ones masked."""
     variables = plan.flow.variables
     return {
-        key: MASK if key in variables and variables[key].secret else value
+        key: MASK if key in variables and variables[key].secret else without_sealed(value)
         for key, value in (state.outputs or {}).items()
     }
 

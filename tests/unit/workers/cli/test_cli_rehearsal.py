@@ -190,3 +190,28 @@ def test_the_headline_counts_and_names() -> None:
     status = {"state": "Failed", "counts": {"done": 3, "failed": 1}, "failed": [FAILED]}
 
     assert headline(status) == "✗ Failed  3/4  failed: A"
+
+
+# --- warnings ---------------------------------------------------------------------------------
+
+
+def unfilled(text: str) -> Plan:
+    nodes = [task("a", inputs={"text": text})]
+    return plan_of("start a end", nodes=nodes, variables=variables(variable("port", "80")))
+
+
+@pytest.mark.parametrize("text", ["${port + 1}", "${prot}"])
+async def test_a_rehearsal_tells_of_what_stays_text(text: str) -> None:
+    seen = await played(unfilled(text))
+
+    (warning,) = seen.warnings
+    assert (seen.state, warning.path) == ("finished", "a")
+    assert f"'{text}' in input 'text' stays text" in warning.text
+
+
+@pytest.mark.parametrize("text", ["${port + 1}", "${prot}"])
+async def test_a_strict_rehearsal_fails_the_node(text: str) -> None:
+    seen = await rehearse(unfilled(text), RunSettings(strict=True), {}, {})
+
+    assert (seen.state, seen.warnings) == ("failed", ())
+    assert "cannot be evaluated" in seen.standing[0].reason

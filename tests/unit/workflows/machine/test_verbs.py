@@ -405,3 +405,13 @@ def test_what_may_be_done_is_what_is_accepted() -> None:
 
     assert run.machine.allowed_on("a", run.now) == ["retry", "skip", "rerun_from"]
     assert run.machine.allowed_on("", run.now) == ["pause", "revoke"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], "\ud800", {"k": ["\udfff"]}])
+def test_a_value_that_no_run_holds_is_refused_by_every_verb_that_takes_values(value: Any) -> None:
+    run = Run(plan("a", variables=[variable("v", 1)]))
+    run.lose("a")
+
+    assert run.do("set_variables", values={"v": value}) == "wrong_value"
+    assert run.do("retry", "a", set_inputs={"x": value}) == "wrong_value"
+    assert run.do("retry", "a", inputs={"x": value}) == "wrong_value"
