@@ -18,7 +18,7 @@ from workers.worker import workflow_runner
 from workflows.run_flow import PageInterceptor, RunFlow, TemplateFlow
 
 FILES = sorted(FOLDER.glob("*.json"))
-MACHINE = re.compile(r"/work/|/home/|/root/|/Users/|site-packages|\d+@\w+")
+MACHINE = re.compile(r"/(?:work|home|root|Users)/|site-packages|\d+@\w+")
 
 
 @pytest.fixture(scope="module")
