@@ -14,10 +14,7 @@ from translator.plan import Model, NodePath, Plan, PluginRef, Value, Variable, V
 
 LOAD_PLAN: Final = "stdops.load_plan"
 EVALUATE: Final = "stdops.evaluate"
-ACTIVITY_NAMES: Final = (LOAD_PLAN, EVALUATE)
 """Activities of stdops itself; every other activity type is a plugin's code."""
-
-TASK_QUEUE: Final = "stdops"
 
 MOST_WARNINGS: Final = 20
 """How many warnings one execution of a node carries at most."""

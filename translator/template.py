@@ -5,7 +5,7 @@ not yet trusted: edges may lead nowhere and gateways may not match. Each part ke
 pointer in the document it came from, so that a diagnostic can name the place.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from pydantic import JsonValue
@@ -180,6 +180,3 @@ class Library(Protocol):
     def find(self, template_id: str, version: str | None) -> Mapping[str, JsonValue] | None:
         """Return the web tree of a template, or None; `version` None means the current one."""
         ...
-
-
-Nodes: TypeAlias = Sequence[SourceNode]

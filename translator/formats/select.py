@@ -14,7 +14,6 @@ from typing import Final, TypeAlias, cast
 from pydantic import JsonValue
 
 from stdops import StdopsError
-from translator.formats.codes import CodeDoc
 from translator.plan import NodeId, VariableKey
 from translator.template import Scheme
 from translator.values import references
@@ -23,17 +22,6 @@ Json: TypeAlias = dict[str, JsonValue]
 
 _LAST: Final = 1 << 62
 """Display order of a variable that has none: behind all others."""
-
-
-SELECTION_CODES: Final[dict[str, CodeDoc]] = {
-    "SOP024": CodeDoc(
-        title="node cannot be left out",
-        requires="what is left out is a node of the flow that runs a plugin and is optional",
-        why="the author of a template says which steps may be missing; the others may not",
-        example="a run without node n7, which has `optional: false`, or which is not there",
-        fix="choose other nodes, or mark the node optional in the template",
-    ),
-}
 
 
 class SelectionError(StdopsError):

@@ -102,7 +102,7 @@ class Driver:
                 result_type=LoadedPlan,
                 activity_id="load_plan",
                 summary="load the plan and the settings",
-                start_to_close_timeout=timedelta(seconds=60),
+                start_to_close_timeout=SHORT,
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
@@ -328,7 +328,7 @@ class Driver:
                 result_type=EvaluateResult,
                 activity_id=f"{path}:{entry}:evaluate{self._steps}",
                 summary=f"evaluate for {command.name or path}",
-                start_to_close_timeout=timedelta(seconds=60),
+                start_to_close_timeout=SHORT,
             )
             event = Evaluated(path, entry, result.values, result.error, result.warnings)
         except ActivityError as error:
@@ -417,10 +417,10 @@ def _reworded(error: ActivityError) -> ApplicationError:
 def _summary(command: RunTask) -> str:
     """Return what the timeline shows for a step."""
     name = command.name or command.path
-    return (name if command.step == "call" else f"{name} · {command.step}")[:200]
+    return (name if command.step == "call" else f"{name} · {command.step}")[:SUMMARY_LENGTH]
 
 
 def _timer_summary(command: SetTimer) -> str:
     """Return what the timeline shows for a timer."""
     what = {"timeout": "time limit", "retry": "automatic retry", "wait": "wait"}[command.kind]
-    return f"{command.name or command.path} · {what}"[:200]
+    return f"{command.name or command.path} · {what}"[:SUMMARY_LENGTH]
