@@ -16,6 +16,8 @@ LOAD_PLAN: Final = "stdops.load_plan"
 EVALUATE: Final = "stdops.evaluate"
 """Activities of stdops itself; every other activity type is a plugin's code."""
 
+NOTE_CHARS: Final = 120
+"""How long a note on a node is at most."""
 MOST_WARNINGS: Final = 20
 """How many warnings one execution of a node carries at most."""
 WARNING_CHARS: Final = 300
@@ -151,7 +153,8 @@ class Done(Model):
     """The plugin has ended well; `result` is what it returned (the engine's `_result`).
 
     `inputs` are the rendered inputs where the activity rendered some, else None. `warnings` say of
-    fragments in them why they stay as they are written; so in the other outcomes.
+    fragments in them why they stay as they are written. `note` is a short line for people that the
+    plugin publishes on purpose, such as `JOB 20031`; so in the other outcomes.
     """
 
     kind: typing.Literal["done"] = "done"
@@ -159,6 +162,7 @@ class Done(Model):
     result: JsonValue = True
     inputs: dict[str, JsonValue] | None = None
     warnings: tuple[str, ...] = ()
+    note: str = ""
 
 
 class Failed(Model):
@@ -174,6 +178,7 @@ class Failed(Model):
     inputs: dict[str, JsonValue] | None = None
     rendering: bool = False
     warnings: tuple[str, ...] = ()
+    note: str = ""
 
 
 class Polling(Model):
@@ -185,6 +190,7 @@ class Polling(Model):
     outputs: dict[str, JsonValue] = Field(default_factory=dict)
     inputs: dict[str, JsonValue] | None = None
     warnings: tuple[str, ...] = ()
+    note: str = ""
 
 
 class Waiting(Model):
@@ -195,6 +201,7 @@ class Waiting(Model):
     outputs: dict[str, JsonValue] = Field(default_factory=dict)
     inputs: dict[str, JsonValue] | None = None
     warnings: tuple[str, ...] = ()
+    note: str = ""
 
 
 Outcome: TypeAlias = Annotated[Done | Failed | Polling | Waiting, Field(discriminator="kind")]

@@ -94,6 +94,7 @@ def begin(core: Core, path: NodePath, found: NodeState, token_id: str) -> None:
         found.inner_loop = 1
     found.round = current_round
     found.entry += 1
+    found.note = ""
     if core.state.warnings:
         core.state.warnings.pop(path, None)  # those of the execution before
     core.state.live[path] = Live(phase="inside", token=token_id, started=core.now)

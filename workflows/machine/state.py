@@ -32,7 +32,7 @@ class NodeState:
     entry: counts every start, never reset. loop: passes of a loop, from 1; inner_loop: the same
     since the enclosing subflow was entered, valid while `round` is that subflow's round. retry:
     retries of this pass, of which `auto_retries` were automatic. since: seconds since the epoch of
-    the last change.
+    the last change. note: what the plugin last said of itself for people, one short line.
     """
 
     status: Status = "ready"
@@ -44,6 +44,7 @@ class NodeState:
     auto_retries: int = 0
     error_ignored: bool = False
     since: float = 0
+    note: str = ""
 
 
 def _no_values() -> dict[str, JsonValue]:

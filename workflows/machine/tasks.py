@@ -5,7 +5,16 @@ from typing import Final, assert_never
 
 from pydantic import JsonValue
 
-from activities.contract import Done, Failed, Outcome, PluginTraits, Polling, Unresolved, Waiting
+from activities.contract import (
+    NOTE_CHARS,
+    Done,
+    Failed,
+    Outcome,
+    PluginTraits,
+    Polling,
+    Unresolved,
+    Waiting,
+)
 from translator.plan import LoopConfig, NodePath, Task
 from translator.values import ReferenceCycle, source
 from workflows.machine import telling
@@ -205,6 +214,8 @@ def take_outcome(core: Core, path: NodePath, task: Task, outcome: Outcome) -> No
     if outcome.inputs is not None:
         live.rendered = dict(outcome.inputs)
     telling.keep(core.state, path, outcome.warnings)
+    if outcome.note:
+        core.state.nodes[path].note = outcome.note[:NOTE_CHARS]
     match outcome:
         case Done():
             end_well(core, path, task, outcome)
