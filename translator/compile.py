@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from translator.graph import match_gateways
 from translator.plan import (
     Branch,
+    Child,
     Condition,
     ConditionalParallel,
     Converge,
@@ -157,6 +158,7 @@ class _Compiler:
             loop=task.loop,
             executor=task.executor,
             reads=self.reads(inputs.values()),
+            child=_child(task.child) if task.child else None,
         )
 
     def subflow(self, sub: SourceSubflow) -> Subflow:
@@ -201,6 +203,17 @@ class _Compiler:
         condition = parse_condition(source.text, self.tree.variables)
         closed = self.reads(Ref(key=key) for key in condition.reads)
         return self.way(source).model_copy(update={"condition": _with_reads(condition, closed)})
+
+
+def _child(source: SourceSubflow) -> Child:
+    if source.tree is None:
+        raise ValueError(f"child {source.id!r} has no tree: an unchecked template")
+    return Child(
+        flow=compile_tree(source.tree),
+        name=source.name,
+        template_key=source.template_key,
+        version=source.version,
+    )
 
 
 def _with_reads(condition: Condition, closed: tuple[VariableKey, ...]) -> Condition:

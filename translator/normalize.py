@@ -6,7 +6,7 @@ walked with a list, not by recursion: they may nest deeper than Python's stack l
 Source: bk-sops format_web_data_to_pipeline, which turns web trees into engine trees.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeGuard
@@ -17,6 +17,12 @@ from stdops import Diagnostic
 from translator.formats import policies
 from translator.formats.document import Document, Json
 from translator.formats.fields import Fields, Findings, bare_key, hint, is_wrapped, pointer, shown
+from translator.formats.nested import (
+    CHILD_INPUT,
+    CHILD_PLUGIN,
+    SUBFLOW_TYPES,
+    calls,
+)
 from translator.formats.stored import is_engine_tree
 from translator.formats.variables import (
     LAZY_TYPES,
@@ -42,7 +48,6 @@ from translator.template import (
 )
 
 TASK: Final = "ServiceActivity"
-SUBFLOW_TYPES: Final = ("SubProcess", "SubCanvas")
 GATEWAY_KINDS: Final[Mapping[str, GatewayKind]] = {
     "ExclusiveGateway": "exclusive",
     "ParallelGateway": "parallel",
@@ -67,14 +72,13 @@ def normalize(
     None where there is no start or no end to build on.
     """
     nests = _nested(tree, document.at, places)
-    engine = is_engine_tree(tree)
     done: list[Tree | None] = [None] * len(nests)
     findings = [Findings(document.file) for _ in nests]
     for index in reversed(range(len(nests))):  # children come behind their parents
         nest = nests[index]
         children = {node: done[child] for node, child in nest.children.items()}
         fields = Fields(nest.tree, nest.at, "the tree", findings[index])
-        done[index] = _Reader(fields, children, engine=engine).tree()
+        done[index] = _Reader(fields, children, engine=nest.engine).tree()
     return done[0], [found for each in findings for found in each.items]
 
 
@@ -82,25 +86,21 @@ class _Nest(NamedTuple):
     tree: Json
     at: str
     children: dict[NodeId, int]
+    engine: bool
 
 
 def _nested(tree: Json, at: str, places: Mapping[str, str]) -> list[_Nest]:
     """Return a tree and the trees nested in it, parents first."""
-    nests = [_Nest(tree, at, {})]
+    nests = [_Nest(tree, at, {}, engine=is_engine_tree(tree))]
     for nest in nests:  # grows while it is walked
-        activities = nest.tree.get("activities")
-        for node, raw in activities.items() if isinstance(activities, dict) else ():
-            child = raw.get("pipeline") if isinstance(raw, dict) else None
+        for call in calls(nest.tree, nest.at):
+            child = call.holder.get("pipeline")
             if isinstance(child, dict):
-                stands = child_place(nest.at, node)
-                nest.children[node] = len(nests)
-                nests.append(_Nest(child, places.get(stands, stands), {}))
+                nest.children[call.node_id] = len(nests)
+                # the tree of an independent child stays a web tree inside an engine tree
+                engine = is_engine_tree(child) if call.is_child else nest.engine
+                nests.append(_Nest(child, places.get(call.place, call.place), {}, engine=engine))
     return nests
-
-
-def child_place(at: str, node: NodeId) -> str:
-    """Return the pointer of the tree that is nested in a node of the tree at `at`."""
-    return f"{pointer(f'{at}/activities', node)}/pipeline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +188,10 @@ class _Reader:
     ) -> SourceTask:
         component = node.needed_part("component")
         inputs = self._inputs(component, variables) if component else {}
+        child = None
+        if component and component.raw.get("code") == CHILD_PLUGIN:
+            child = self._child(node_id, node, component)
+            inputs = {**child.params}
         proxy = inputs.pop(_EXECUTOR_INPUT, None)
         ignorable = node.flag("error_ignorable", default=False)
         skippable = policies.old_or_new_flag(node, "skippable", "isSkipped")
@@ -208,6 +212,29 @@ class _Reader:
             timeout=policies.timeout(node),
             loop=policies.loop(node),
             executor=node.text("executor_proxy") or _text_of(proxy),
+            child=child,
+        )
+
+    def _child(self, node_id: NodeId, node: Fields, component: Fields) -> SourceSubflow:
+        """Return the flow that a task runs as a run of its own, in the shape of a subflow."""
+        given = component.part("inputs" if self.engine else "data").needed_part(CHILD_INPUT)
+        holder = given.needed_part("value") if given else None
+        tree = self.children.get(node_id) if holder else None
+        if holder and not (holder.label("template_id") or holder.label("template")):
+            holder.needed_entries("pipeline")
+        called = ("template_id", "template") if holder else ()
+        named = [label for name in called if holder and (label := holder.label(name))]
+        origin = node.label("original_template_version")
+        return SourceSubflow(
+            id=node_id,
+            at=holder.at if holder else node.at,
+            name=(holder.text("subprocess_name") if holder else "") or node.text("name"),
+            incoming=(),
+            outgoing=(),
+            tree=tree,
+            params=self._child_params(node_id, holder) if holder else {},
+            template_key=next(iter(named), "") or node.label("original_template_id"),
+            version=(holder.label("version") if holder else "") or origin,
         )
 
     def _inputs(
@@ -238,18 +265,31 @@ class _Reader:
         if self.engine:
             params = node.objects("params", "parameter")
             return {bare_key(key): engine_value(entry) for key, entry in params}
+        return {key: value for key, _, value in self._web_params(node_id, node)}
+
+    def _child_params(self, node_id: NodeId, node: Fields) -> dict[VariableKey, SourceValue]:
+        """Return what an independent child is given: what is not rendered is its own word.
+
+        Source: bk-sops subprocess_plugin.
+        """
+        found = self._web_params(node_id, node)
+        return {key: value for key, constant, value in found if _is_rendered(constant)}
+
+    def _web_params(
+        self, node_id: NodeId, node: Fields
+    ) -> Iterator[tuple[VariableKey, Fields, SourceValue]]:
+        """Yield the shown variables of a nested tree, with what this tree gives to them."""
         pipeline = node.raw.get("pipeline")
         holder = node
         if isinstance(pipeline, dict):
             # findings about the child's own variables are made where the child is read
             holder = Fields(pipeline, f"{node.at}/pipeline", "the tree", Findings())
-        found: dict[VariableKey, SourceValue] = {}
         for key, constant in holder.objects("constants", "parameter"):
             if is_shown(constant):
                 hooked = self._is_hooked(node_id, key, constant.raw.get("value"))
                 at = _given_at(node, key) or constant.at
-                found[bare_key(key)] = _web_param(constant, f"{at}/value", hooked=hooked)
-        return found
+                given = _web_param(constant, f"{at}/value", hooked=hooked)
+                yield bare_key(key), constant, given
 
     def _is_hooked(self, node_id: NodeId, key: str, value: JsonValue) -> bool:
         """Whether `value` is a variable of this tree that is hooked to the child's variable."""
@@ -417,6 +457,10 @@ def _web_param(constant: Fields, at: str, *, hooked: bool) -> SourceValue:
         return SourceValue("splice", value, at)
     lazy = web_value(constant)
     return SourceValue("lazy", lazy.value, at, lazy.code)
+
+
+def _is_rendered(constant: Fields) -> bool:
+    return constant.flag("need_render", default=True)
 
 
 def _is_text(value: JsonValue) -> TypeGuard[str]:

@@ -9,7 +9,7 @@ is addressed from the root by its path, the ids of the enclosing subflows and it
 
 import hashlib
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Annotated, TypeAlias
 
@@ -227,6 +227,10 @@ class LoopConfig(Model):
     outputs_key: VariableKey | None = None
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class _Node(Model):
     id: NodeId
     name: str = ""
@@ -246,7 +250,7 @@ class End(_Node):
 
 
 class Task(_Node):
-    """One plugin call.
+    """One plugin call, or with `child` a run of its own.
 
     `inputs` in the template's order; `raw` names those that are never rendered (they win over the
     loop counters), `verbatim` those of them whose replacements are not rendered either; `reads` is
@@ -269,6 +273,20 @@ class Task(_Node):
     loop: LoopConfig | None = None
     executor: str = ""
     reads: tuple[VariableKey, ...] = ()
+    # left out where there is none, so that the digest of such a plan is what it always was
+    child: "Child | None" = Field(default=None, exclude_if=_is_none)
+
+
+class Child(Model):
+    """A flow that a task runs as a run of its own; the task's inputs are its parameters.
+
+    name, template_key and version are those of the template that it was made of.
+    """
+
+    flow: "Flow"
+    name: str = ""
+    template_key: str = ""
+    version: str = ""
 
 
 class Subflow(_Node):
@@ -370,6 +388,55 @@ def join_path(flow: FlowPath, node: NodeId) -> NodePath:
 def parent_path(path: NodePath) -> FlowPath:
     """Return the flow that holds the node at `path`; "" is the root flow."""
     return path.rpartition("/")[0]
+
+
+def flow_in(node: Node) -> Flow | None:
+    """Return the flow that a node holds: a subflow's, or that of an independent child."""
+    match node:
+        case Subflow():
+            return node.flow
+        case Task() if node.child is not None:
+            return node.child.flow
+        case _:
+            return None
+
+
+def flows_of(flow: Flow) -> Iterator[Flow]:
+    """Yield a flow and the flows nested in it, those of children too, outer ones first."""
+    waiting = [flow]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        waiting += reversed([inner for node in found.nodes.values() if (inner := flow_in(node))])
+
+
+def node_at(flow: Flow, path: NodePath) -> Node | None:
+    """Return the node at `path`, seen from `flow` and at any depth; None where there is none."""
+    found: Flow | None = flow
+    node: Node | None = None
+    for step in path.split("/"):
+        node = found.nodes.get(step.replace("~1", "/").replace("~0", "~")) if found else None
+        found = flow_in(node) if node else None
+    return node
+
+
+def part_of(plan: Plan, path: NodePath) -> Plan:
+    """Return the plan of the independent child that the task at `path` starts.
+
+    Raises:
+        KeyError: no such task stands there.
+    """
+    node = node_at(plan.flow, path)
+    if not isinstance(node, Task) or node.child is None:
+        raise KeyError(path)
+    child = node.child
+    return Plan(
+        template_key=child.template_key or plan.template_key,
+        name=child.name or node.name,
+        version=child.version,
+        source_digest=plan.source_digest,
+        flow=child.flow,
+    )
 
 
 def targets_of(node: Node) -> Sequence[NodeId]:

@@ -60,7 +60,10 @@ class SourceEvent(NamedTuple):
 
 
 class SourceTask(NamedTuple):
-    """A ServiceActivity: one plugin call and its policies."""
+    """A ServiceActivity: one plugin call and its policies.
+
+    child: the flow that it runs as a run of its own, where it does; it is given `inputs`.
+    """
 
     id: NodeId
     at: str
@@ -78,6 +81,7 @@ class SourceTask(NamedTuple):
     timeout: Timeout | None = None
     loop: LoopConfig | None = None
     executor: str = ""
+    child: "SourceSubflow | None" = None
 
 
 class SourceSubflow(NamedTuple):
@@ -96,6 +100,7 @@ class SourceSubflow(NamedTuple):
     shares_context: bool = False
     optional: bool = False
     template_key: str = ""
+    version: str = ""
 
 
 class SourceCondition(NamedTuple):

@@ -1,13 +1,14 @@
 """Unfold: every subflow of a web tree gets the tree of the template that it calls.
 
-Children are found by `template_id` in the same file, else in the library. It goes top down with a
+So does every task that starts a run of its own. What is called is found by `template_id` (or, by a
+task, as `template`, its key) in the same file, else in the library. It goes top down with a
 list of what is still to be unfolded, so that depth costs no stack.
 
 Source: bk-sops task creation (unfold_subprocess); differs: a missing scheme and another version
 than the pinned one are reported, and a template inside itself is an error instead of a crash.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -16,8 +17,8 @@ from pydantic import JsonValue
 from stdops import Diagnostic
 from translator.formats.document import Document, Json
 from translator.formats.fields import Fields, Findings, pointer, shown
-from translator.formats.stored import is_engine_tree
-from translator.normalize import SUBFLOW_TYPES, child_place, normalize
+from translator.formats.nested import Call, calls, copied
+from translator.normalize import normalize
 from translator.template import Library, Scheme
 
 MAX_LEVELS: Final = 200
@@ -36,9 +37,8 @@ def unfold(
     document: Document, siblings: Sequence[Document], library: Library | None = None
 ) -> Unfolded:
     """Return a copy of the document's tree in which each subflow holds its child's tree."""
-    if is_engine_tree(document.tree):
-        return Unfolded(document.tree, (), {})
-    work = _Work(document, {each.id: each for each in siblings if each.id}, library)
+    known = {each.key: each for each in siblings} | {each.id: each for each in siblings if each.id}
+    work = _Work(document, known, library)
     tree = work.open(_Child(document.tree, document.at, document.id or document.key))
     return Unfolded(tree, tuple(work.findings.items), work.places)
 
@@ -91,30 +91,28 @@ class _Work:
         return tree
 
     def _unfold_one(self, task: _Task) -> None:
-        for node_id, node in _subflows(task.tree):
-            name = node.get("name")
-            at = pointer(f"{task.at}/activities", node_id)
-            fields = Fields(node, at, "node", self.findings)
-            fields.key = name if isinstance(name, str) and name else node_id
-            stands = child_place(task.at, node_id)
-            if isinstance(node.get("pipeline"), dict):  # a task's tree is unfolded already
-                self._nest(node, _Child(_object(node["pipeline"]), stands, ""), task, stands)
+        for call in calls(task.tree, task.at):
+            name = call.node.get("name")
+            fields = Fields(call.holder, call.at, "node", self.findings)
+            fields.key = name if isinstance(name, str) and name else call.node_id
+            if isinstance(call.holder.get("pipeline"), dict):  # a task's tree is unfolded already
+                self._nest(call, _Child(_object(call.holder["pipeline"]), call.place, ""), task)
             elif (child := self._child(fields, task.line)) is not None:
-                self._nest(node, self._prepared(child, fields), task, stands)
+                self._nest(call, self._prepared(child, fields), task)
 
-    def _nest(self, node: Json, child: _Child, task: _Task, stands: str) -> None:
+    def _nest(self, call: Call, child: _Child, task: _Task) -> None:
         tree = _copied(child.tree)
-        tree["id"] = tree.get("id") if not child.template_id else node.get("id")
-        node["pipeline"] = tree
+        tree["id"] = tree.get("id") if not child.template_id else call.node.get("id")
+        call.holder["pipeline"] = tree
         self.nodes += _size(tree)
-        if child.at != stands:
-            self.places[stands] = child.at
+        if child.at != call.place:
+            self.places[call.place] = child.at
         line = (*task.line, child.template_id) if child.template_id else task.line
         self.open_tasks.append(_Task(tree, child.at, line))
 
     def _child(self, node: Fields, line: tuple[str, ...]) -> _Child | None:
         """Return the template that a subflow calls, or None after a finding."""
-        template_id = node.label("template_id")
+        template_id = node.label("template_id") or node.label("template")
         if not template_id:
             if "template_id" in node.raw:
                 node.missing("template_id")
@@ -126,7 +124,7 @@ class _Work:
             what = f"{node.of} is nested more than {MAX_LEVELS} levels deep"
             self.findings.error("SOP021", node.at, what, "nest fewer templates")
             return None
-        pinned = "" if node.flag("always_use_latest", default=False) else node.text("version")
+        pinned = "" if node.flag("always_use_latest", default=False) else node.label("version")
         child = self._sibling(template_id, node) or self._stored(template_id, pinned, node)
         if child is None:
             self._report_missing(template_id, node)
@@ -138,7 +136,8 @@ class _Work:
         found = self.siblings.get(template_id)
         if found is None or found.tree is node.raw:
             return None
-        return _Child(found.tree, found.at, template_id, found.version, found.schemes)
+        known_as = found.id or found.key
+        return _Child(found.tree, found.at, known_as, found.version, found.schemes)
 
     def _stored(self, template_id: str, pinned: str, node: Fields) -> _Child | None:
         if self.library is None:
@@ -154,12 +153,12 @@ class _Work:
     def _report_missing(self, template_id: str, node: Fields) -> None:
         what = f"the template {shown(template_id)} that {node.of} calls is not found"
         fix = "export it along with this one, or import it first"
-        self.findings.error("SOP020", pointer(node.at, "template_id"), what, fix)
+        self.findings.error("SOP020", pointer(node.at, _naming(node)), what, fix)
 
     def _report_circle(self, node: Fields, circle: Sequence[str]) -> None:
         way = " -> ".join(shown(each) for each in circle[:10])
         what = f"{node.of} calls a template that it is itself inside of: {way}"
-        self.findings.error("SOP021", pointer(node.at, "template_id"), what, "break the circle")
+        self.findings.error("SOP021", pointer(node.at, _naming(node)), what, "break the circle")
 
     def _report_version(self, pinned: str, node: Fields) -> None:
         what = f"{node.of} is pinned to version {shown(pinned)}, but another one is found"
@@ -199,6 +198,11 @@ def is_broken(document: Document, tree: Json) -> bool:
     return any(found.severity == "error" for found in normalize(document, tree)[1])
 
 
+def _naming(node: Fields) -> str:
+    """Return the field by which a node names the template that it calls."""
+    return "template" if "template" in node.raw and "template_id" not in node.raw else "template_id"
+
+
 def _merged_constants(child: Json, node: Fields) -> Json:
     """Lay the node's variables over the child's; what the node does not say is the child's word.
 
@@ -232,24 +236,12 @@ def _scheme_ids(node: Fields) -> list[str]:
     return [str(each) for each in given if isinstance(each, int | str)]
 
 
-def _subflows(tree: Json) -> Iterator[tuple[str, Json]]:
-    for node_id, node in _object(tree.get("activities")).items():
-        if isinstance(node, dict) and node.get("type") in SUBFLOW_TYPES:
-            yield node_id, node
-
-
 def _copied(tree: Json) -> Json:
-    """Copy a tree down to its subflow nodes, which are what changes; the rest is shared."""
+    """Copy a tree down to its calls of other trees, which are what changes; the rest is shared."""
     activities = tree.get("activities")
     if not isinstance(activities, dict):
         return dict(tree)
-    copied: Json = {
-        node_id: dict(node)
-        if isinstance(node, dict) and node.get("type") in SUBFLOW_TYPES
-        else node
-        for node_id, node in activities.items()
-    }
-    return {**tree, "activities": copied}
+    return {**tree, "activities": {key: copied(node) for key, node in activities.items()}}
 
 
 def _size(tree: Json) -> int:

@@ -2,16 +2,13 @@
 
 import difflib
 import secrets
-import zlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import JsonValue
-from temporalio.api.common.v1 import Payload
-from temporalio.api.failure.v1 import Failure
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -23,16 +20,6 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import SearchAttributeKey, WorkflowIDReusePolicy
-from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
-from temporalio.converter import (
-    CompositePayloadConverter,
-    DataConverter,
-    DefaultFailureConverter,
-    DefaultPayloadConverter,
-    EncodingPayloadConverter,
-    JSONPlainPayloadConverter,
-)
-from temporalio.converter import PayloadConverter as AnyPayloadConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.exceptions import (
     ApplicationError,
@@ -43,83 +30,23 @@ from temporalio.exceptions import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from stdops import OperationRefused, StdopsError
+from workers.payloads import DATA_CONVERTER
 from workers.secrets import sealed_values, secret_keys
 from workers.server import run_url
 from workers.settings import Settings
 
+T = TypeVar("T")
+
 WORKFLOW_TYPE: Final = "RunFlow"
 
 _ADDRESS: Final = "localhost:7233"
-_COMPRESS_FROM: Final = 128 * 1024
-_LARGEST: Final = 64 * 1024 * 1024
-_ZLIB: Final = "json/zlib"
 _CANDIDATES: Final = 200
+_TRIES: Final = 3  # a verb that meets a run as it rolls over is surely not done
 _NO_SERVER: Final = "start one with `stdops dev` or set TEMPORAL_ADDRESS"
 _TEMPLATE = SearchAttributeKey.for_keyword("StdopsTemplate")
 _STATE = SearchAttributeKey.for_keyword("StdopsState")
 _FAILED = SearchAttributeKey.for_int("StdopsFailedNodes")
 _OPERATOR = SearchAttributeKey.for_keyword("StdopsOperator")
-
-
-# --- payloads ---------------------------------------------------------------------------------
-
-
-class _Json(PydanticJSONPlainPayloadConverter):
-    """JSON, compressed from 128 KiB on: a large plan or state stays under the server's limit."""
-
-    def to_payload(self, value: Any) -> Payload | None:
-        payload = super().to_payload(value)
-        if payload is None or len(payload.data) < _COMPRESS_FROM:
-            return payload
-        return Payload(metadata={"encoding": _ZLIB.encode()}, data=zlib.compress(payload.data, 1))
-
-
-class _CompressedJson(EncodingPayloadConverter):
-    """Reads what `_Json` compressed."""
-
-    def __init__(self, plain: _Json) -> None:
-        self._plain = plain
-
-    @property
-    def encoding(self) -> str:
-        return _ZLIB
-
-    def to_payload(self, value: Any) -> Payload | None:  # noqa: ARG002  `_Json` writes for both
-        return None
-
-    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
-        reader = zlib.decompressobj()
-        data = reader.decompress(payload.data, _LARGEST)
-        if reader.unconsumed_tail:
-            raise ValueError(f"payload is larger than {_LARGEST} bytes")
-        return self._plain.from_payload(Payload(data=data), type_hint)
-
-
-class PayloadConverter(CompositePayloadConverter):
-    """The SDK's converters with pydantic's JSON, large values compressed."""
-
-    def __init__(self) -> None:
-        json = _Json()
-        usual = DefaultPayloadConverter.default_encoding_payload_converters
-        chosen = [json if isinstance(c, JSONPlainPayloadConverter) else c for c in usual]
-        super().__init__(*chosen, _CompressedJson(json))
-
-
-class FailureConverter(DefaultFailureConverter):
-    """The SDK's failures, a refused verb without the stack trace that the Web UI would show."""
-
-    def to_failure(
-        self, exception: BaseException, payload_converter: AnyPayloadConverter, failure: Failure
-    ) -> None:
-        """Write an exception into a failure."""
-        super().to_failure(exception, payload_converter, failure)
-        if isinstance(exception, ApplicationError) and exception.type == "OperationRefused":
-            failure.stack_trace = ""
-
-
-DATA_CONVERTER: Final = DataConverter(
-    payload_converter_class=PayloadConverter, failure_converter_class=FailureConverter
-)
 
 
 # --- connecting -------------------------------------------------------------------------------
@@ -138,7 +65,7 @@ async def connect(
     Raises:
         StdopsError: the profile is wrong, or no server answers (SOP503).
     """
-    config = _connection(settings.temporal_profile)
+    config = connection_settings(settings.temporal_profile)
     target = config["target_host"] = address or config.get("target_host") or _ADDRESS
     if namespace:
         config["namespace"] = namespace
@@ -150,7 +77,12 @@ async def connect(
         ) from None
 
 
-def _connection(profile: str | None) -> ClientConnectConfig:
+def connection_settings(profile: str | None) -> ClientConnectConfig:
+    """Return how Temporal's own convention says to connect, of a profile or the default one.
+
+    Raises:
+        StdopsError: the profile is wrong (SOP503).
+    """
     try:
         return ClientConfig.load_client_connect_config(profile)
     except (RuntimeError, ValueError, OSError) as error:
@@ -232,8 +164,7 @@ class Runs:
             StdopsError: the server is away or refuses (SOP503, SOP506).
         """
         workflow_id = request.workflow_id or new_workflow_id(request.template)
-        keys = secret_keys(self._settings)
-        request = replace(request, inputs=sealed_values(request.inputs, request.secrets, keys))
+        request = sealed(request, self._settings)
         async with self._told(workflow_id):
             try:
                 handle = await self._client.start_workflow(
@@ -259,10 +190,17 @@ class Runs:
             StdopsError: the run is unknown (SOP504), or no worker answered in time (SOP505).
         """
         async with self._told(run):
-            # the SDK leaves the arguments of another overload untyped
+            return await self._bring(run, name, dict(payload), _TRIES)
+
+    async def _bring(self, run: str, name: str, payload: dict[str, JsonValue], tries: int) -> Any:
+        try:  # the SDK leaves the arguments of another overload untyped
             return await self._handle(run).execute_update(  # pyright: ignore[reportUnknownMemberType]
-                name, dict(payload), rpc_timeout=timedelta(seconds=self._timeout_s)
+                name, payload, rpc_timeout=timedelta(seconds=self._timeout_s)
             )
+        except RPCError as error:
+            if tries == 1 or error.status is not RPCStatusCode.FAILED_PRECONDITION:
+                raise
+        return await self._bring(run, name, payload, tries - 1)
 
     async def signal(self, run: str, name: str, payload: Mapping[str, JsonValue]) -> None:
         """Give a verb without waiting for an answer; a refusal is recorded in the run.
@@ -302,6 +240,15 @@ class Runs:
         async with self._told(""):
             found = self._client.list_workflows(query, limit=limit)
             return [self._summary(execution) async for execution in found]
+
+    async def ask(self, run: str, work: Awaitable[T]) -> T:
+        """Await a request about a run that the client itself makes, with its errors as ours.
+
+        Raises:
+            StdopsError: as `verb`.
+        """
+        async with self._told(run):
+            return await work
 
     def url_of(self, workflow_id: str, run_id: str) -> str:
         """Return the page of a run in the Web UI."""
@@ -345,6 +292,8 @@ class Runs:
             raise _unreadable(error, run) from None
         except WorkflowFailureError as error:
             raise _ended_badly(error.cause, run) from None
+        except ValueError as error:
+            raise _paused_by_server(error, run) from None
 
     async def _unknown_run(self, run: str, error: RPCError) -> StdopsError:
         if "already completed" in error.message:
@@ -356,7 +305,7 @@ class Runs:
             known = []
         near = [name for name in known if name.startswith(run)][:3]
         near = near or difflib.get_close_matches(run, known, n=3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `stdops status`"
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `stdops list`"
         where = f"namespace {self._client.namespace}"
         return StdopsError("SOP504", f"unknown run {run!r}", where=where, fix=hint)
 
@@ -367,6 +316,12 @@ class Runs:
 def new_workflow_id(template: str) -> str:
     """Return a fresh workflow id, `<template>-<8 hex>`."""
     return f"{template}-{secrets.token_hex(4)}"
+
+
+def sealed(request: StartRequest, settings: Settings) -> StartRequest:
+    """Return a request whose secret inputs are sealed."""
+    keys = secret_keys(settings)
+    return replace(request, inputs=sealed_values(request.inputs, request.secrets, keys))
 
 
 def run_input(request: StartRequest, operator: str) -> dict[str, JsonValue]:
@@ -434,6 +389,18 @@ def _no_answer(run: str) -> StdopsError:
         "no worker answered in time",
         where=f"run {run}",
         fix="start a worker with `stdops worker`; the Web UI's Workers tab shows who polls",
+    )
+
+
+def _paused_by_server(error: ValueError, run: str) -> Exception:
+    """Return our error where the SDK met that status, which it does not know; else its own."""
+    if "WorkflowExecutionStatus" not in str(error):
+        return error
+    return StdopsError(
+        "SOP506",
+        "the Temporal server itself has paused the run, so it cannot answer",
+        where=f"run {run}" if run else "",
+        fix="`temporal workflow unpause --workflow-id RUN` ends that",
     )
 
 

@@ -1,14 +1,17 @@
 """Logging: structlog, the Temporal SDK's and the standard library's loggers in one chain.
 
-Text for people or one JSON object a line, to standard error; secrets are masked last of all, so
-that nothing added on the way escapes.
+Text for people or one JSON object a line, to standard error, and JSON lines to a file that
+`stdops logs` reads; secrets are masked last of all, so that nothing added on the way escapes.
 """
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import Final, TextIO, cast
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Final, NamedTuple, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -34,15 +37,35 @@ _QUIET: Final = ("httpx", "httpcore", "alembic")
 """Libraries whose info lines say nothing that ours do not."""
 
 
+KEPT_FILES: Final = 5
+"""How many files of a log are kept beside the one that is written."""
+
+
+class LogFile(NamedTuple):
+    """Where the log is kept as JSON lines, and from which size a new file is begun."""
+
+    path: Path
+    most_bytes: int
+
+
 def configure_logs(
-    level: str = "info", *, as_json: bool = False, stream: TextIO | None = None
+    level: str = "info",
+    *,
+    as_json: bool = False,
+    stream: TextIO | None = None,
+    file: LogFile | None = None,
+    shown: bool = True,
 ) -> None:
     """Send every logger of this process through our chain; may be called again.
 
+    A file that cannot be written is told once, and the rest goes on.
+
     Args:
         level: Least severe level that is logged.
-        as_json: One JSON object a line instead of text for people.
+        as_json: One JSON object a line instead of text for people; the file always has JSON.
         stream: Where to write; None means standard error.
+        file: Where to keep the lines, too.
+        shown: Write to the stream at all; False where the terminal shows something else.
     """
     target = stream or sys.stderr
     shared = _shared_processors()
@@ -56,13 +79,60 @@ def configure_logs(
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(target)
-    handler.setFormatter(_formatter(shared, as_json=as_json, colors=target.isatty()))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = []
+    if shown:
+        handler = logging.StreamHandler(target)
+        handler.setFormatter(_formatter(shared, as_json=as_json, colors=target.isatty()))
+        root.addHandler(handler)
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    if file is not None:
+        _keep_in(file, _formatter(shared, as_json=True, colors=False))
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a log that are there, the oldest first."""
+    older = [path.with_name(f"{path.name}.{n}") for n in range(KEPT_FILES, 0, -1)]
+    return [file for file in (*older, path) if file.is_file()]
+
+
+def _keep_in(file: LogFile, formatter: logging.Formatter) -> None:
+    try:
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        handler = _SharedFile(
+            file.path, maxBytes=file.most_bytes, backupCount=KEPT_FILES, encoding="utf-8"
+        )
+    except OSError as error:
+        structlog.get_logger(__name__).warning(
+            "workers.log_file_refused",
+            file=str(file.path),
+            reason=error.strerror,
+            fix="make it writable, or set STDOPS_LOG_FILE; `stdops logs` will not find this worker",
+        )
+        return
+    handler.setFormatter(formatter)
+    logging.getLogger().addHandler(handler)
+
+
+class _SharedFile(RotatingFileHandler):
+    """A file that several processes may write: whoever finds it replaced opens the new one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record into the file that has the name now."""
+        if self.stream is not None and _is_replaced(Path(self.baseFilename), self.stream):
+            self.stream.close()
+            self.stream = self._open()
+        super().emit(record)
+
+
+def _is_replaced(file: Path, stream: TextIO) -> bool:
+    try:
+        there, ours = file.stat(), os.fstat(stream.fileno())
+    except OSError:
+        return True
+    return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -19,14 +19,18 @@ from translator.plan import (
     ConditionalParallel,
     Exclusive,
     Flow,
+    NodePath,
     Plan,
     Subflow,
     Task,
     Variable,
     VariableKey,
+    flows_of,
+    part_of,
 )
+from workers.catalog import RegistryCatalog
 from workers.secrets import sealed_plan, secret_keys
-from workers.server import run_url
+from workers.server import run_url, runs_url
 from workers.settings import Settings
 from workers.store import Store
 
@@ -53,6 +57,7 @@ class PlanLoader:
     ) -> None:
         self._store = store
         self._registry = registry
+        self._catalog = RegistryCatalog(registry)
         self._settings = settings
         self._search_attributes = tuple(search_attributes)
         self.keys = keys or secret_keys(settings)
@@ -66,19 +71,29 @@ class PlanLoader:
         """
         try:
             plan = await asyncio.to_thread(self.find, request)
+            digest = plan.digest
             if request.digest is None:
                 self.require_plugins(plan)
+            plan = self._part(plan, request.part)
         except StdopsError as error:
             structlog.get_logger(__name__).warning(
                 "workers.plan_refused", template=request.template, reason=str(error)
             )
-            raise application_error(error) from None
+            raise application_error(error, *self._search_attributes) from None
         structlog.get_logger(__name__).info(
             "workers.plan_loaded", template=plan.template_key, digest=plan.digest[:12]
         )
         # a plan of an older import holds its secrets in clear, and any plan those of its inputs
         sealed = sealed_plan(plan, self.keys, self._registry.traits())
-        return LoadedPlan(plan=sealed, digest=plan.digest, settings=self._settings_here(plan))
+        return LoadedPlan(plan=sealed, digest=digest, settings=self._settings_here(plan))
+
+    def _part(self, plan: Plan, path: NodePath) -> Plan:
+        """Return the plan of a child of `plan`; "" is the plan itself."""
+        try:
+            return part_of(plan, path) if path else plan
+        except KeyError:
+            what, fix = f"the plan has no child at {path!r}", "start the run by its parent"
+            raise StoreError("SOP527", what, fix=fix) from None
 
     def _settings_here(self, plan: Plan) -> RunSettings:
         """Return the settings of the run that asks, which is told the address of its page too."""
@@ -89,7 +104,9 @@ class PlanLoader:
             info.workflow_id or "",
             info.workflow_run_id or "",
         )
-        return made.model_copy(update={"project": {"task_url": page, **made.project}})
+        told = {"task_url": page, **made.project}
+        runs = runs_url(self._settings.ui_url, info.namespace)
+        return made.model_copy(update={"project": told, "runs_url": runs})
 
     def find(self, request: LoadPlan) -> Plan:
         """Return the plan that is asked for.
@@ -134,7 +151,10 @@ class PlanLoader:
             search_attributes=self._search_attributes,
             rerun_limit=self._settings.rerun_limit,
             in_flight=self._settings.in_flight,
+            batch_tasks=self._settings.batch_tasks,
+            batch_ms=self._settings.batch_ms,
             timezone=self._settings.timezone,
+            picture=self._settings.picture,
             picture_bytes=self._settings.picture_bytes,
             project=self._settings.project,
             strict=self._settings.strict,
@@ -143,20 +163,17 @@ class PlanLoader:
     def _traits_for(self, plan: Plan) -> Iterator[PluginTraits]:
         known = self._registry.traits()
         for task in first_uses(plan):
-            traits = known.get(f"{task.plugin.code}/{task.plugin.version}")
-            if traits is not None:
-                queue = self._settings.queue_of(task.plugin.code) or traits.queue
-                yield traits.model_copy(update={"plugin": task.plugin, "queue": queue})
-
-
-def flows_of(flow: Flow) -> Iterator[Flow]:
-    """Yield a flow and the flows nested in it, outer ones first."""
-    waiting = [flow]
-    while waiting:
-        found = waiting.pop()
-        yield found
-        nested = [node.flow for node in found.nodes.values() if isinstance(node, Subflow)]
-        waiting += reversed(nested)
+            code, version = task.plugin.code, task.plugin.version
+            traits, facts = known.get(f"{code}/{version}"), self._catalog.plugin(code, version)
+            if traits is not None and facts is not None:
+                yield traits.model_copy(
+                    update={
+                        "plugin": task.plugin,
+                        "queue": self._settings.queue_of(code) or traits.queue,
+                        "inputs": {each.name: each.type for each in facts.inputs},
+                        "open_inputs": facts.open_inputs,
+                    }
+                )
 
 
 def first_uses(plan: Plan) -> list[Task]:
@@ -164,7 +181,7 @@ def first_uses(plan: Plan) -> list[Task]:
     first: dict[tuple[str, str], Task] = {}
     for flow in flows_of(plan.flow):
         for node in flow.nodes.values():
-            if isinstance(node, Task):
+            if isinstance(node, Task) and node.child is None:
                 first.setdefault((node.plugin.code, node.plugin.version), node)
     return list(first.values())
 
@@ -212,13 +229,15 @@ def parse_version(text: str | None) -> int | None:
     )
 
 
-def application_error(error: StdopsError) -> ApplicationError:
+def application_error(error: StdopsError, *details: str) -> ApplicationError:
     """Return `error` in the form that crosses the Temporal border; its type is the code.
 
-    It is benign: what it says is logged where it is raised, and needs no traceback.
+    `details` are for the workflow: the search attributes that it may write before it ends. It is
+    benign: what it says is logged where it is raised, and needs no traceback.
     """
     return ApplicationError(
         str(error).removeprefix(f"{error.code} "),
+        *details,
         type=error.code,
         non_retryable=error.code not in _MAY_PASS,
         category=ApplicationErrorCategory.BENIGN,

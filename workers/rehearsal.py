@@ -8,10 +8,9 @@ and gives no outputs; who waits for a callback gets one, unless its mock says ot
 import difflib
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
@@ -31,6 +30,7 @@ from activities.contract import (
 from stdops import StdopsError
 from translator.plan import (
     ROOT,
+    Child,
     Flow,
     FlowPath,
     Node,
@@ -42,8 +42,11 @@ from translator.plan import (
     Task,
     Variable,
     VariableKey,
+    flows_of,
     join_path,
+    node_at,
 )
+from workers.offline_lookup import computed
 from workers.simulate import VirtualRun
 from workflows.machine.addressing import Unclear, find_node
 from workflows.machine.events import (
@@ -64,8 +67,6 @@ from workflows.machine.view.status import warnings_of
 from workflows.system import RunFacts, system_of
 
 if TYPE_CHECKING:
-    import httpx
-
     from activities.expressions import ExpressionWarning, Sandbox
     from activities.registry import Registry
 
@@ -145,9 +146,10 @@ class Cast:
     def __init__(self, program: Program, mocks: Mocks, lazy_codes: Iterable[str] = ()) -> None:
         self._codes: dict[str, Sequence[Attempt]] = {}
         self._paths: dict[NodePath, Sequence[Attempt]] = {}
-        tasks = {p: at.node for p, at in program.places.items() if isinstance(at.node, Task)}
-        plugins = {task.plugin.code for task in tasks.values()}
-        known = plugins | {v.code for f in program.flows.values() for v in f.variables.values()}
+        flows = list(flows_of(program.flows[ROOT]))
+        tasks = [node for flow in flows for node in flow.nodes.values() if isinstance(node, Task)]
+        plugins = {task.plugin.code for task in tasks}
+        known = plugins | {v.code for flow in flows for v in flow.variables.values()}
         for key, attempts in mocks.items():
             if key in known or key in lazy_codes:
                 self._codes[key] = attempts
@@ -170,8 +172,9 @@ def _task_path(program: Program, named: str, codes: Sequence[str]) -> NodePath:
         hint = f"; did you mean the plugin {near[0]!r}?" if near else ""
         fix = "name a node by its path, id or name, or a plugin by its code"
         raise StdopsError("SOP544", found.text + hint, where="mocks", fix=fix)
-    if not found or not isinstance(program.places[found].node, Task):
-        kind = program.places[found].node.kind.replace("_", " ") if found else "run"
+    node = node_at(program.flows[ROOT], found) if found else None
+    if not isinstance(node, Task):
+        kind = node.kind.replace("_", " ") if node else "run"
         fix = "name a task: only plugins are played"
         raise StdopsError("SOP544", f"{named!r} is no task ({kind})", where="mocks", fix=fix)
     return found
@@ -204,6 +207,9 @@ def rehearsable(
         for key, node in flow.nodes.items():
             path = join_path(at, key)
             match node:
+                case Task(child=Child() as child):
+                    held = child.model_copy(update={"flow": flow_of(child.flow, path)})
+                    nodes[key] = node.model_copy(update={"child": held})
                 case Task():
                     nodes[key] = played(path, node)
                 case Subflow():
@@ -263,6 +269,7 @@ class _Recorder:
         self.rows: list[Row] = []
         self._last: dict[NodePath, Row] = {}
         self.machine: Machine | None = None
+        self.clock: Callable[[], float] = lambda: 0
 
     def __call__(self, seen: Trace) -> None:
         match seen:
@@ -279,12 +286,14 @@ class _Recorder:
 
     @property
     def _now(self) -> float:
-        return self.machine.core.now if self.machine else 0
+        return self.clock()
 
     def _enter(self, path: NodePath, entry: int) -> None:
         if self.machine is None:
             return
-        node = self.machine.core.place(path).node
+        node = node_at(self.machine.plan.flow, path)
+        if node is None:
+            return
         plugin = node.plugin.code if isinstance(node, Task) else ""
         row = Row(self._now, path, entry, node.kind, node.name or node.id, plugin)
         self._last[path] = row
@@ -312,10 +321,11 @@ class Rehearsal:
         self._cast = cast_
         self._registry = registry
         self._virtual = VirtualRun(self.machine, self._perform, self._resolve)
+        self._recorder.clock = lambda: self._virtual.clock
         self._calls: Counter[NodePath] = Counter()
         self._playing: dict[tuple[NodePath, int], Attempt] = {}
         self._callbacks: list[tuple[float, int, NodePath, int]] = []
-        self._answered: set[tuple[NodePath, int]] = set()
+        self._answered: set[tuple[NodePath, int, int]] = set()
         self._sandbox: Sandbox | None = None
         self._open = AsyncExitStack()
 
@@ -350,16 +360,17 @@ class Rehearsal:
 
     def _plan_callbacks(self) -> None:
         """Have each node that has begun to wait called back, unless its mock leaves it waiting."""
-        state = self.machine.state
-        for path, live in state.live.items():
-            key = path, state.nodes[path].entry
-            if live.phase != "waiting" or key in self._answered:
-                continue
-            self._answered.add(key)
-            attempt = self._attempt_of(*key)
-            if attempt.callback is not None:
-                due = self._virtual.now + attempt.after
-                heapq.heappush(self._callbacks, (due, len(self._answered), *key))
+        for at, run in self._virtual.family():
+            for inner, live in run.machine.state.live.items():
+                path, entry = f"{at}/{inner}" if at else inner, run.machine.state.nodes[inner].entry
+                key = path, entry, self._calls[path]  # a second child counts its entries anew
+                if live.phase != "waiting" or key in self._answered:
+                    continue
+                self._answered.add(key)
+                attempt = self._attempt_of(path, entry)
+                if attempt.callback is not None:
+                    due = self._virtual.now + attempt.after
+                    heapq.heappush(self._callbacks, (due, len(self._answered), path, entry))
 
     def _attempt_of(self, path: NodePath, entry: int) -> Attempt:
         return self._playing.get((path, entry)) or Attempt(outcome="wait", callback={})
@@ -412,7 +423,7 @@ class Rehearsal:
         mock = self._cast.lazy(code)
         if mock is not None:
             return mock.outputs.get("value", cast("JsonValue", mock.outputs))
-        return await _computed(self._registry, code, value)
+        return await computed(self._registry, code, value)
 
     # --- the result ---
 
@@ -431,46 +442,14 @@ class Rehearsal:
         )
 
     def _standing(self) -> Iterator[Standing]:
-        state = self.machine.state
-        waiting = [path for path, live in state.live.items() if live.phase == "waiting"]
-        for path in dict.fromkeys([*state.failed, *waiting]):
-            node = self.machine.core.place(path).node
-            reason = state.failed.get(path) or "waits for a callback"
-            verbs = tuple(self.machine.allowed_on(path, self._virtual.now))
-            yield Standing(path, node.name or node.id, reason, verbs)
-
-
-async def _computed(registry: "Registry | None", code: str, value: JsonValue) -> JsonValue:
-    """Compute a lazy variable with the real plugin, which finds no network here."""
-    import httpx
-
-    from activities.expressions import EvaluationError
-    from activities.http_client import create_client
-    from activities.sdk import Lookup
-
-    found = registry.lazy(code) if registry else None
-    fix = f"mock it: {{{code!r}: [{{'outputs': {{'value': ...}}}}]}}"
-    if found is None:
-        raise EvaluationError(f"no plugin computes variables of type {code!r}; {fix}")
-    async with create_client(transport=httpx.MockTransport(_no_network)) as http:
-        lookup = Lookup(
-            value=value,
-            context={"operator": "simulate"},
-            http=http,
-            now=lambda: datetime.now(UTC),
-            place={"run": "simulate"},
-        )
-        try:
-            return await found.look_up(lookup)
-        except Exception as error:
-            # another package's code may raise anything; here it mostly misses its network
-            raise EvaluationError(f"variable of type {code!r}: {error}; {fix}") from error
-
-
-def _no_network(request: "httpx.Request") -> "httpx.Response":
-    import httpx
-
-    raise httpx.ConnectError("a simulation asks nobody", request=request)
+        for at, run in self._virtual.family():
+            machine, state = run.machine, run.machine.state
+            waiting = [path for path, live in state.live.items() if live.phase == "waiting"]
+            for path in dict.fromkeys([*state.failed, *waiting]):
+                node = machine.core.place(path).node
+                reason = state.failed.get(path) or "waits for a callback"
+                verbs = tuple(machine.allowed_on(path, self._virtual.now))
+                yield Standing(f"{at}/{path}" if at else path, node.name or node.id, reason, verbs)
 
 
 async def rehearse(

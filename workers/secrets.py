@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from activities.contract import PluginTraits
 from stdops import SettingsError
 from translator.plan import (
+    Child,
     DictValue,
     Expression,
     Flow,
@@ -173,6 +174,8 @@ class _Sealing:
         match node:
             case Task():
                 found = self._traits.get(f"{node.plugin.code}/{node.plugin.version}")
+                if node.child is not None:
+                    return self._child(node, node.child, flow)
                 inputs = self._fields(node.inputs, found.secrets if found else (), flow)
                 return node if inputs is None else node.model_copy(update={"inputs": inputs})
             case Subflow():
@@ -183,6 +186,14 @@ class _Sealing:
                 return node.model_copy(update={"flow": inner, "params": params or node.params})
             case _:
                 return node
+
+    def _child(self, task: Task, child: Child, flow: Flow) -> Task:
+        inner = self.flow(child.flow)
+        inputs = self._fields(task.inputs, secret_names(child.flow), flow)
+        if inner is child.flow and inputs is None:
+            return task
+        sealed = child.model_copy(update={"flow": inner})
+        return task.model_copy(update={"child": sealed, "inputs": inputs or task.inputs})
 
     def _fields(
         self, values: Mapping[str, Value], secret: Collection[str], flow: Flow

@@ -63,8 +63,13 @@ def run_url(
     ui_url: str, namespace: str, workflow_id: str, run_id: str, tab: Tab = "user-metadata"
 ) -> str:
     """Return the Web UI's page of a run; the page is not found without the run id."""
-    steps = ("namespaces", namespace, "workflows", workflow_id, run_id, tab)
-    return "/".join([ui_url.rstrip("/"), *(quote(step, safe="") for step in steps)])
+    steps = (workflow_id, run_id, tab)
+    return "/".join([runs_url(ui_url, namespace), *(quote(step, safe="") for step in steps)])
+
+
+def runs_url(ui_url: str, namespace: str) -> str:
+    """Return where the pages of runs are in the Web UI."""
+    return f"{ui_url.rstrip('/')}/namespaces/{quote(namespace, safe='')}/workflows"
 
 
 def server_binary() -> Path | None:

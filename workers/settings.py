@@ -42,6 +42,10 @@ def _store_url(known: Mapping[str, Any]) -> str:
     return f"sqlite:///{known['data_dir'] / 'store.db'}"
 
 
+def _log_file(known: Mapping[str, Any]) -> Path:
+    return known["data_dir"] / "worker.log"
+
+
 def _operator() -> str:
     try:
         return getpass.getuser()
@@ -76,9 +80,16 @@ class Settings(BaseSettings):
     """Times that a run may pass through one node before it fails it; ends endless loops."""
     in_flight: int = Field(default=200, ge=1, le=1500)
     """Activities of one run that execute at the same time; the rest wait in the run."""
+    batch_tasks: int = Field(default=16, ge=1, le=100)
+    """Tasks in a row whose plugins are quick that travel as one activity; 1 gives each its own."""
+    batch_ms: int = Field(default=500, ge=0, le=10_000)
+    """Milliseconds after which such an activity starts none of its tasks any more."""
+    picture: Literal["svg", "text", "off"] = "svg"
+    """How a run's page in the Web UI draws the flow: `svg`, `text` where a proxy or another version
+    of the Web UI strips pictures, or `off`."""
     picture_bytes: int = Field(default=6000, ge=0)
-    """Size limit of the live picture in the Web UI, bytes of text; lower it behind a proxy that
-    refuses long addresses."""
+    """Size limit of a run's page in the Web UI, bytes as they stand in an address; lower it behind
+    a proxy that refuses long addresses, raise it to see more of a large flow."""
     strict: bool = False
     """Fail a node whose values hold a `${...}` that cannot be evaluated, unless the run says
     otherwise; off, it stays as it is written and the node carries a warning."""
@@ -105,6 +116,11 @@ class Settings(BaseSettings):
     """Least severe level that is logged."""
     log_json: bool = False
     """Log JSON, one object a line, instead of text for people."""
+    log_file: Path = Field(default_factory=_log_file)
+    """File in which workers keep their log as JSON lines, for `stdops logs`; in `data_dir` by
+    default."""
+    log_file_mb: int = Field(default=20, ge=0)
+    """Size of a log file in MB, of which six are kept at most; 0 keeps none."""
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
 

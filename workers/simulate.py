@@ -5,28 +5,43 @@ here opens a socket.
 """
 
 import heapq
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 
+from pydantic import JsonValue
+
 from activities.contract import Outcome
-from translator.plan import NodePath
+from translator.plan import ROOT, NodePath, VariableKey, part_of
+from workflows.machine.core import Observer, is_system
 from workflows.machine.events import (
     CancelNode,
+    ChildChanged,
+    ChildEnded,
+    ChildStarted,
     Command,
+    CutShort,
     Evaluate,
     Evaluated,
     Event,
     Finish,
+    LeaveChild,
+    Report,
     RunTask,
     SetTimer,
+    StartChild,
     TaskEnded,
+    TellChild,
     TimerFired,
+    Trace,
     Verb,
+    WatchChild,
 )
 from workflows.machine.machine import Given, Machine
+from workflows.messages import Parent
+from workflows.reporting import report_of
 
-Answerable: TypeAlias = RunTask | Evaluate | SetTimer
+Answerable: TypeAlias = RunTask | Evaluate | SetTimer | Report
 Perform: TypeAlias = Callable[[RunTask], Awaitable[Outcome]]
 Resolve: TypeAlias = Callable[[Evaluate], Awaitable[Evaluated]]
 
@@ -44,8 +59,20 @@ class Job:
     command: Answerable = field(compare=False)
 
 
+@dataclass(slots=True)
+class Child:
+    """The run of its own that a node has started, and what was told of it last."""
+
+    entry: int
+    run: "VirtualRun"
+    told: object = None
+
+
 class VirtualRun:
-    """Carries out a Machine's commands in virtual time, one at a time, always in the same order."""
+    """Carries out a Machine's commands in virtual time, one at a time, always in the same order.
+
+    A child is another one, in `children` by the path of the node that started it; the clock is one.
+    """
 
     def __init__(
         self, machine: Machine, perform: Perform, resolve: Resolve, *, now: float = 0
@@ -54,6 +81,7 @@ class VirtualRun:
         self.now = now
         self.finish: Finish | None = None
         self.jobs: list[Job] = []
+        self.children: dict[NodePath, Child] = {}
         self._perform = perform
         self._resolve = resolve
         self._count = 0
@@ -76,7 +104,20 @@ class VirtualRun:
     @property
     def next_due(self) -> float | None:
         """When the next thing happens by itself, None when nothing will."""
-        return self.jobs[0].due if self.jobs else None
+        known = [self.jobs[0].due] if self.jobs else []
+        known += [due for held in self.children.values() if (due := held.run.next_due) is not None]
+        return min(known, default=None)
+
+    @property
+    def clock(self) -> float:
+        """The time of day, here and in the children."""
+        return max([self.now, *(held.run.clock for held in self.children.values())])
+
+    def family(self, at: NodePath = ROOT) -> Iterator[tuple[NodePath, "VirtualRun"]]:
+        """Yield this run and those of its children, with the path of the node each stands for."""
+        yield at, self
+        for path, held in self.children.items():
+            yield from held.run.family(_join(at, path))
 
     @property
     def in_step(self) -> bool:
@@ -88,6 +129,11 @@ class VirtualRun:
 
         `during` is told of a plugin's step after it has worked and before its answer counts.
         """
+        if (held := self._earlier_child()) is not None:
+            await self.children[held].run.step(during)
+            self.now = self.clock
+            self._hear(held)
+            return True
         if not self.jobs:
             return False
         job = heapq.heappop(self.jobs)
@@ -114,25 +160,34 @@ class VirtualRun:
                 return await self._resolve(command)
             case SetTimer():
                 return TimerFired(command.path, command.entry, command.kind)
+            case ChildStarted() | ChildChanged() | ChildEnded():
+                return command
             case _:
                 assert_never(command)
 
     def _take(self, commands: Iterable[Command]) -> None:
         for command in commands:
-            match command:
-                case RunTask():
-                    self._add(self.now + command.after_s, command)
-                case Evaluate():
-                    self._add(self.now, command)
-                case SetTimer():
-                    self._add(command.at, command)
-                case CancelNode():
-                    self._drop(command.path, command.entry)
-                case Finish():
-                    self.finish = command
-                    self.jobs.clear()
-                case _:
-                    assert_never(command)
+            self._do(command)
+
+    def _do(self, command: Command) -> None:
+        match command:
+            case RunTask():
+                self._add(self.now + command.after_s, command)
+            case Evaluate():
+                self._add(self.now, command)
+            case SetTimer():
+                self._add(command.at, command)
+            case CancelNode():
+                self._drop(command.path, command.entry)
+            case CutShort():
+                pass  # here each node is called in its turn
+            case StartChild() | TellChild() | LeaveChild() | WatchChild():
+                self._do_for_child(command)
+            case Finish():
+                self.finish = command
+                self.jobs.clear()
+            case _:
+                assert_never(command)
 
     def _add(self, due: float, command: Answerable) -> None:
         self._count += 1
@@ -151,6 +206,103 @@ class VirtualRun:
             for job in self.jobs
             if (job.command.path, job.command.entry) != (path, entry)
             or (isinstance(job.command, RunTask) and job.command.step == "stop")
+            or isinstance(job.command, ChildStarted | ChildChanged | ChildEnded)
         ]
         heapq.heapify(kept)
         self.jobs = kept
+
+    # --- children ---
+
+    def _earlier_child(self) -> NodePath | None:
+        """Return the child in which the next thing happens, None where it happens here."""
+        dues = {
+            path: due for path, c in self.children.items() if (due := c.run.next_due) is not None
+        }
+        first = min(dues, key=lambda path: dues[path], default=None)
+        if first is None or (self.jobs and self.jobs[0].due <= dues[first]):
+            return None
+        return first
+
+    def _do_for_child(self, command: StartChild | TellChild | LeaveChild | WatchChild) -> None:
+        held = self.children.get(command.path)
+        match command:
+            case StartChild():
+                self._start_child(command)
+            case TellChild():
+                if held is not None:
+                    held.run.now = self.now
+                    held.run.operate(command.verb)
+                    self._hear(command.path)
+            case LeaveChild():
+                self.children.pop(command.path, None)
+            case WatchChild():
+                pass  # a child is never out of sight here
+            case _:
+                assert_never(command)
+
+    def _start_child(self, command: StartChild) -> None:
+        """Begin a child; what it shares with its parent is what the system gives."""
+        path, parent = command.path, self.machine
+        machine = Machine(
+            part_of(parent.plan, path),
+            parent.core.settings,
+            observer=_seen_from(parent.core.observer, path),
+        )
+
+        async def perform(step: RunTask) -> Outcome:
+            return await self._perform(step._replace(path=_join(path, step.path)))
+
+        async def resolve(asked: Evaluate) -> Evaluated:
+            answer = await self._resolve(asked._replace(path=_join(path, asked.path)))
+            return answer._replace(path=asked.path)
+
+        run = VirtualRun(machine, perform, resolve, now=self.now)
+        self.children[path] = Child(command.entry, run)
+        run.begin(_given_to(machine, parent, dict(command.values)))
+        self._add(self.now, ChildStarted(path, command.entry, path))
+        run.go()
+        self._hear(path)
+
+    def _hear(self, path: NodePath) -> None:
+        """Take up what is new of a child."""
+        held = self.children.get(path)
+        if held is None:
+            return
+        parent = Parent(run="", node=path, entry=held.entry, part=path)
+        report = report_of(parent, held.run.machine, held.run.finish, path)
+        event = report.event()
+        if event is not None and event != held.told:
+            held.told = event
+            self._add(self.now, event)
+        if report.over:
+            del self.children[path]
+
+
+def _given_to(machine: Machine, parent: Machine, values: dict[VariableKey, JsonValue]) -> Given:
+    state, declared = parent.state, machine.plan.flow.variables
+    system = {
+        k: v for k, v in state.inherited.items() if k not in declared or is_system(declared[k])
+    }
+    return Given(
+        variables={**system, **values},
+        inherited=state.inherited,
+        context=state.context,
+        fail_fast=state.fail_fast,
+        strict=state.strict,
+    )
+
+
+def _seen_from(observer: Observer | None, path: NodePath) -> Observer | None:
+    """Return who is told of a child's nodes by their paths in the parent; its flow is no node."""
+    if observer is None:
+        return None
+
+    def told(seen: Trace) -> None:
+        if seen.path:
+            observer(seen._replace(path=_join(path, seen.path)))
+
+    return told
+
+
+def _join(at: NodePath, path: NodePath) -> NodePath:
+    return f"{at}/{path}" if at and path else at or path

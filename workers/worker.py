@@ -19,14 +19,15 @@ from temporalio.api.operatorservice.v1 import (
 )
 from temporalio.client import Client
 from temporalio.service import RPCError
-from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import Interceptor, Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 import workflows
 from activities.http_client import HttpClient
 from activities.registry import Registry
 from stdops import __version__
 from workers.plans import PlanLoader
+from workers.runner import ToldRunner, ToldSandboxedRunner
 from workers.server import SEARCH_ATTRIBUTES
 from workers.settings import Settings
 from workers.store import Store
@@ -78,6 +79,7 @@ def worker_parts(
 ) -> WorkerParts:
     """Return what our workers carry out: the runs' workflows, the plugins, `load_plan`."""
     from activities.dispatch import activities
+    from workers.children import tell_child, watch_child
     from workflows.run_flow import PageInterceptor, RunFlow, TemplateFlow
 
     return WorkerParts(
@@ -85,6 +87,8 @@ def worker_parts(
         activities=(
             *activities(registry, sandbox, http=http, keys=loader.keys),
             loader.load_plan,
+            watch_child,
+            tell_child,
         ),
         interceptors=(PageInterceptor(),),
     )
@@ -105,6 +109,25 @@ async def serve(
     async with Sandbox() as sandbox:
         parts = worker_parts(registry, sandbox, loader)
         await run_worker(client, settings, parts, stop=stop)
+
+
+async def serve_plugins(
+    client: Client, settings: Settings, registry: Registry, *, stop: asyncio.Event
+) -> None:
+    """Run a worker of the settings' queue that takes steps of plugins only, until `stop` is set.
+
+    For a queue that plugins are routed to: it needs no store, and takes no workflow task.
+
+    Raises:
+        Exception: what made the worker fail, if it did.
+    """
+    from activities.dispatch import activities
+    from activities.expressions import Sandbox
+    from workers.secrets import secret_keys
+
+    async with Sandbox() as sandbox:
+        served = activities(registry, sandbox, keys=secret_keys(settings))
+        await run_worker(client, settings, WorkerParts((), served), stop=stop)
 
 
 async def run_worker(
@@ -182,8 +205,8 @@ async def register_search_attributes(client: Client) -> tuple[str, ...]:
 def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
     """Return the runner of workflow code; the sandbox takes our pure modules as they are."""
     if not sandboxed:
-        return UnsandboxedWorkflowRunner()
-    return SandboxedWorkflowRunner(
+        return ToldRunner()
+    return ToldSandboxedRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(*passthrough_modules())
     )
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from pydantic import JsonValue
 
@@ -13,11 +13,9 @@ from stdops import Diagnostic, Location, Severity
 from translator.graph import Graph, GraphProblem, components, graph_of, reachable, tree_problems
 from translator.plan import NodeId, VariableKey
 from translator.template import SourceSubflow, SourceValue, SourceVariable, Template, Tree
-from translator.values import BUILTINS, MODULES, insides, references
+from translator.values import BUILTINS, MODULES, InputType, insides, references
 from translator.values.fragments import texts
 from translator.values.safety import RESERVED, SHIELDED
-
-InputType: TypeAlias = Literal["string", "integer", "number", "boolean", "array", "object", "any"]
 
 LOOP_OUTPUTS: Final = frozenset({"_loop", "_inner_loop"})
 """Outputs that a node sees already while it starts."""
@@ -109,10 +107,11 @@ class Context:
 
     @cached_property
     def inner(self) -> "tuple[Context, ...]":
-        """The contexts of the nested trees, in the template's order."""
+        """The contexts of the nested trees: of subflows, then of independent children."""
+        children = [task.child for task in self.tree.tasks.values() if task.child]
         return tuple(
             Context(self.template, sub.tree, self.catalog, self, sub)
-            for sub in self.tree.subflows.values()
+            for sub in (*self.tree.subflows.values(), *children)
             if sub.tree
         )
 

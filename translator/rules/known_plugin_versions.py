@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from stdops import Diagnostic
 from translator.rules.context import Context, did_you_mean, rule
+from translator.rules.plugin_calls import plugin_tasks
 
 
 @rule("SOP402", "plugin version is unknown")
@@ -17,7 +18,7 @@ def known_plugin_versions(context: Context) -> Iterator[Diagnostic]:
     catalog = context.catalog
     if catalog is None:
         return
-    for task in context.tree.tasks.values():
+    for task in plugin_tasks(context):
         versions = catalog.versions(task.code)
         if versions and catalog.plugin(task.code, task.version) is None:
             owner = f"node {task.name or task.id!r}"

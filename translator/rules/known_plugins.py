@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from stdops import Diagnostic
 from translator.rules.context import Context, did_you_mean, rule
+from translator.rules.plugin_calls import plugin_tasks
 
 
 @rule("SOP401", "plugin is unknown")
@@ -16,7 +17,7 @@ def known_plugins(context: Context) -> Iterator[Diagnostic]:
     """
     if context.catalog is None:
         return
-    for task in context.tree.tasks.values():
+    for task in plugin_tasks(context):
         if not context.catalog.versions(task.code):
             what = f"node {task.name or task.id!r} calls the unknown plugin {task.code!r}"
             fix = did_you_mean(task.code, context.catalog.codes(), "install the plugin")

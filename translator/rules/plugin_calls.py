@@ -6,11 +6,16 @@ from translator.rules.context import Context, PluginFacts
 from translator.template import SourceTask
 
 
+def plugin_tasks(context: Context) -> Iterator[SourceTask]:
+    """Yield each task that calls a plugin; one that starts a run of its own needs none."""
+    return (task for task in context.tree.tasks.values() if task.child is None)
+
+
 def plugin_calls(context: Context) -> Iterator[tuple[SourceTask, PluginFacts]]:
     """Yield each task with the facts of its plugin; nothing without a catalog."""
     if context.catalog is None:
         return
-    for task in context.tree.tasks.values():
+    for task in plugin_tasks(context):
         facts = context.catalog.plugin(task.code, task.version)
         if facts is not None:
             yield task, facts

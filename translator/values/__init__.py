@@ -22,6 +22,7 @@ from translator.values.conditions import (
     parse_condition,
 )
 from translator.values.fragments import FRAGMENT, insides, references, texts
+from translator.values.input_types import InputType, converts_to, has_type
 from translator.values.patterns import verdict
 from translator.values.resolving import (
     OBJECT_TEXT,
@@ -66,6 +67,7 @@ __all__ = [
     "SEALED",
     "SYSTEM",
     "Checked",
+    "InputType",
     "NeedsSandbox",
     "ReferenceCycle",
     "RuleError",
@@ -75,7 +77,9 @@ __all__ = [
     "classify",
     "classify_text",
     "closure",
+    "converts_to",
     "expression_problem",
+    "has_type",
     "holds",
     "holds_sealed",
     "insides",

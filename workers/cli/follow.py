@@ -38,6 +38,7 @@ _BY_SIGN: Final = {
     "○": "dim",
 }
 _SHOWN_NODES: Final = 4
+_SHOWN_FAILED: Final = 2
 _SHOWN: Final = 10
 WARNED: Final = "⚠"
 
@@ -61,7 +62,7 @@ async def follow(runs: "Runs", run: str, *, drawn: bool | None = None) -> Code:
         StdopsError: the run failed, or cannot be read.
     """
     in_place = sys.stdout.isatty() if drawn is None else drawn
-    with _screen(in_place=in_place) as screen:
+    with _screen(run, in_place=in_place) as screen:
         result = await watch(runs, run, screen, in_place=in_place)
     return Code.STANDING if result is None else tell_result(result)
 
@@ -132,7 +133,7 @@ def headline(status: Status) -> str:
         if names:
             more = f" and {len(names) - _SHOWN_NODES} more" if len(names) > _SHOWN_NODES else ""
             words.append(f"{group}: {', '.join(names[:_SHOWN_NODES])}{more}")
-    return "  ".join(words)
+    return "  ".join([*words, str(status.get("reason") or "")]).rstrip()
 
 
 def failures(status: Status) -> list[str]:
@@ -155,8 +156,9 @@ def next_steps(run: str, status: Status, prefix: str = "") -> list[str]:
     """Return the commands that would move a run that stands."""
     steps: list[str] = []
     for node in _nodes(status, "failed")[:2]:
-        verbs = [verb for verb in node.get("verbs", ()) if verb in ("retry", "skip")]
-        steps += [f"{prefix}stdops {verb} {run} {node['path']}" for verb in verbs]
+        for verb in node.get("verbs", ()):
+            branch = " BRANCH" if verb == "choose" else ""
+            steps.append(f"{prefix}stdops {verb} {run} {node['path']}{branch}")
     return [*steps, f"{prefix}stdops revoke {run}"]
 
 
@@ -182,14 +184,15 @@ async def _show(runs: "Runs", run: str, screen: Screen | None, *, in_place: bool
     except StdopsError as error:
         if error.code != "SOP505":
             raise
-        return {"state": "Running", "reason": "no worker answers"}
+        status = {"state": "Running", "reason": f"no worker answers: `stdops explain {run}`"}
+        drawing = ""
     if screen is not None:
         screen.show(status, drawing)
     return status
 
 
-def _screen(*, in_place: bool) -> AbstractContextManager[Screen]:
-    return _Picture() if in_place else nullcontext(_Lines())
+def _screen(run: str, *, in_place: bool) -> AbstractContextManager[Screen]:
+    return _Picture(run) if in_place else nullcontext(_Lines())
 
 
 class _Lines:
@@ -208,6 +211,10 @@ class _Lines:
 class _Picture:
     """Redraws the flow in place; the last picture stays."""
 
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._drawing: Sequence[str] = ()
+
     def __enter__(self) -> Screen:
         from rich.live import Live
 
@@ -221,16 +228,28 @@ class _Picture:
         self._live.stop()
 
     def show(self, status: Status, drawing: str) -> None:
-        """Draw the flow below its headline."""
+        """Draw the flow below its headline, and what has failed below it; as high as fits."""
         from rich.console import Group
         from rich.text import Text
 
         colour = SIGNS.get(str(status.get("state")), ("", "white"))[1]
         head = Text(headline(status), style=f"bold {colour}", no_wrap=True, overflow="ellipsis")
-        room = max(shutil.get_terminal_size().lines - 4, 8)
-        lines = drawing.splitlines()
-        cut = _window(lines, room)
-        self._live.update(Group(head, drawing_of("\n".join(cut))), refresh=True)
+        self._drawing = drawing.splitlines() or self._drawing
+        foot = footer(self._run, status)
+        room = max(shutil.get_terminal_size().lines - 4 - len(foot), 8)
+        cut = _window(self._drawing, room)
+        told = Text("\n".join(foot), style="red", no_wrap=True, overflow="ellipsis")
+        parts = [head, drawing_of("\n".join(cut)), *([told] if foot else [])]
+        self._live.update(Group(*parts), refresh=True)
+
+
+def footer(run: str, status: Status) -> list[str]:
+    """Return a line for each of the first failed nodes, and the command that tries it again."""
+    nodes = _nodes(status, "failed")[:_SHOWN_FAILED]
+    lines = failures(status)[:_SHOWN_FAILED]
+    steps = [f"  stdops {node['verbs'][0]} {run} {node['path']}" for node in nodes if node["verbs"]]
+    more = len(_nodes(status, "failed")) - len(nodes)
+    return [*lines, *steps, *([f"  and {more} more have failed"] if more > 0 else [])]
 
 
 def _window(lines: Sequence[str], room: int) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Commands that need no server: lint, plan, graph, simulate. None of them opens a connection."""
+"""Commands that need no server: lint, plan, simulate. None of them opens a connection."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -40,13 +40,6 @@ class ReportFormat(StrEnum):
     TEXT = "text"
     JSON = "json"
     SARIF = "sarif"
-
-
-class DrawingFormat(StrEnum):
-    """How a flow is drawn."""
-
-    SVG = "svg"
-    TEXT = "text"
 
 
 # --- lint -------------------------------------------------------------------------------------
@@ -96,7 +89,7 @@ def _print_report(
             typer.echo(coloured(as_text(found, texts)))
 
 
-# --- plan and graph ---------------------------------------------------------------------------
+# --- plan -------------------------------------------------------------------------------------
 
 
 @app.command(
@@ -117,58 +110,12 @@ def plan(
     from workers.settings import load_settings
 
     registry = _registry()
-    chosen = _plan(source, template, registry)
+    chosen = chosen_plan(source, template, registry)
     facts = plan_view.facts_of(chosen, registry, load_settings())
     if as_json:
         print_json(plan_view.as_data(facts))
     else:
         plan_view.show(facts)
-
-
-@app.command(
-    epilog=epilog(
-        "stdops graph release.json",
-        "stdops graph release --format svg -o release.svg",
-        codes=[Code.ERRORS, Code.REFUSED],
-    )
-)
-def graph(
-    source: SourceName,
-    template: ChosenTemplate = "",
-    *,
-    form: Annotated[
-        DrawingFormat | None,
-        typer.Option("--format", help="svg or text; by default what -o is called, else text."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write there instead.")
-    ] = None,
-) -> None:
-    """Draw a template, as text or as SVG."""
-    chosen = _plan(source, template, None)
-    in_svg = form is DrawingFormat.SVG or (form is None and out is not None and _is_svg(out))
-    drawing = _drawn(chosen, in_svg=in_svg, colored=out is None)
-    if out is None:
-        typer.echo(drawing)
-    else:
-        out.write_text(drawing + "\n", "utf-8")
-        remark(f"wrote {out} ({len(drawing.encode())} bytes)")
-
-
-def _is_svg(out: Path) -> bool:
-    return out.suffix.lower() == ".svg"
-
-
-def _drawn(chosen: "Plan", *, in_svg: bool, colored: bool) -> str:
-    import shutil
-    import sys
-
-    from workflows.machine.view import svg, text
-
-    if in_svg:
-        return svg(chosen, None, 0)
-    width = shutil.get_terminal_size((100, 24)).columns
-    return text(chosen, None, 0, max(width, 40), color=colored and sys.stdout.isatty())
 
 
 # --- simulate ---------------------------------------------------------------------------------
@@ -208,7 +155,7 @@ def simulate(  # noqa: PLR0913  a command's options
     from workers.cli import simulate_view
 
     registry = _registry()
-    chosen = _plan(source, template, registry)
+    chosen = chosen_plan(source, template, registry)
     values = {**read_inputs_file(inputs), **read_values(given)}
     mocks = _mocks(mock, fail)
     seen = simulate_view.play(chosen, registry, values, mocks, strict=strict)
@@ -247,7 +194,7 @@ def _catalog(registry: "Registry") -> Any:
     return RegistryCatalog(registry)
 
 
-def _plan(name: str, template: str, registry: "Registry | None") -> "Plan":
+def chosen_plan(name: str, template: str, registry: "Registry | None" = None) -> "Plan":
     """Return the plan of what is named; warnings are counted, errors end the command."""
     from workers.cli.templates import choose, examine, find_source
 

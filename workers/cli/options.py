@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 JsonFlag: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+PrintTemporal: TypeAlias = Annotated[
+    bool,
+    typer.Option("--print-temporal", help="Print the plain `temporal` command for it instead."),
+]
 StrictFlag: TypeAlias = Annotated[
     bool,
     typer.Option("--strict", help="Fail a node with a ${...} that cannot be evaluated."),

@@ -127,6 +127,11 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
+def print_line(value: object) -> None:
+    """Print a value as JSON on one line, for what is read line by line."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
 def short(value: object, most: int = 60) -> str:
     """Return a value as one line of at most `most` characters."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

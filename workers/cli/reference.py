@@ -18,7 +18,7 @@ Made by `python -m workers.cli.reference > docs/cli.md` from the commands' own h
 
 Every command that prints data takes `--json`. An error is one line on standard error,
 `error SOPxxx what (where); fix`; `stdops --debug COMMAND ...` adds the traceback. `lint`, `plan`,
-`graph` and `simulate` open no connection.
+`simulate`, `logs` and `graph FILE` open no connection.
 
 A value is given by `--set K=text`, or `--set K:=JSON` for a number, a list or an object: text stays
 text, so that a version such as `1.10` does not become a number.

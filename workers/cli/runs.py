@@ -15,6 +15,7 @@ from workers.cli.options import (
     InputsFile,
     JsonFlag,
     Operator,
+    PrintTemporal,
     ProjectFile,
     RunId,
     SetValues,
@@ -101,8 +102,9 @@ def run(  # noqa: PLR0913  a command's options
         bool, typer.Option("--dev", help="Bring up a server and a worker for this run.")
     ] = False,
     as_json: JsonFlag = False,
+    print_temporal: PrintTemporal = False,
 ) -> None:
-    """Start a run; a file is imported first."""
+    """Start a run; a file is imported first, also with --print-temporal."""
     from workers.cli.wiring import Start, check_project, find_registry, prepare
     from workers.secrets import secret_keys
     from workers.settings import load_settings
@@ -126,10 +128,21 @@ def run(  # noqa: PLR0913  a command's options
             request = replace(request, options={**request.options, "project": told})
         if strict:
             request = replace(request, options={**request.options, "strict": True})
-        if dev:
+        if print_temporal:
+            _print_start(settings, request, wait=wait)
+        elif dev:
             end(await_now(_run_here(settings, store, registry, request)))
         else:
             end(_run_there(settings, request, wait=wait, as_json=as_json))
+
+
+def _print_start(settings: "Settings", request: "StartRequest", *, wait: bool) -> None:
+    from workers.cli.temporal_command import show, start
+    from workers.client import new_workflow_id, sealed
+
+    named = request.workflow_id or new_workflow_id(request.template)
+    ready = replace(sealed(request, settings), workflow_id=named)
+    show(settings, start(ready, settings, wait=wait))
 
 
 def _request(
@@ -257,15 +270,14 @@ async def _run_here(
     """Run with a server and a worker of our own; on a terminal they stay until Ctrl-C."""
     from workers.cli.wiring import (
         SERVER_LOG,
-        WORKER_LOG,
         everything,
         is_interactive,
-        logs_to_file,
+        keep_logs,
     )
     from workers.server import EmbeddedServer
 
     stays = is_interactive()
-    logs_to_file(settings, settings.data_dir / WORKER_LOG)
+    keep_logs(settings, shown=False)
     server = EmbeddedServer(ui_port=0, log_file=settings.data_dir / SERVER_LOG)
     async with everything(settings, server, store, registry) as connection:
         started = await connection.runs.start(request)
@@ -315,8 +327,15 @@ def status(
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until it ends.")] = False,
     as_json: JsonFlag = False,
+    print_temporal: PrintTemporal = False,
 ) -> None:
     """Show where a run stands, and what would move it."""
+    if print_temporal:
+        from workers.cli.temporal_command import query, show
+        from workers.settings import load_settings
+
+        show(load_settings(), query(name, "status"))
+        return
     end(await_now(_status(name, watch=watch, as_json=as_json)))
 
 
@@ -364,8 +383,18 @@ def list_runs(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
     as_json: JsonFlag = False,
+    print_temporal: PrintTemporal = False,
 ) -> None:
     """List runs, the newest first."""
+    if print_temporal:
+        from workers.cli.temporal_command import listing, show
+        from workers.client import list_query
+        from workers.settings import load_settings
+
+        settings, wanted = load_settings(), state.value if state else None
+        query = list_query(settings.task_queue, state=wanted, template=template)
+        show(settings, listing(query, limit))
+        return
     await_now(_list(state, template, limit, as_json=as_json))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stdops import Diagnostic, TranslationError
+from stdops import Diagnostic, SettingsError, TranslationError
 from workers.cli.app import app
 from workers.cli.options import JsonFlag, Operator, epilog
 from workers.cli.output import (
@@ -161,22 +161,44 @@ def _tell_plans(checked: "Sequence[Checked]", *, as_json: bool) -> None:
     epilog=epilog(
         "stdops worker",
         "TEMPORAL_ADDRESS=temporal:7233 stdops worker",
+        "stdops worker --queue zone-b",
         codes=[Code.REFUSED, Code.UNREACHABLE],
     )
 )
-def worker() -> None:
-    """Carry out runs and their plugins, until Ctrl-C."""
+def worker(
+    *,
+    queue: Annotated[
+        str, typer.Option(help="Take only the plugins that are routed to this task queue.")
+    ] = "",
+) -> None:
+    """Carry out runs and their plugins, until Ctrl-C.
+
+    With --queue no runs, so that it needs no store: for another network zone or kind of machine.
+    Plugins are routed there by STDOPS_PLUGIN_QUEUES='{"job_*": "zone-b"}' on the other workers.
+    """
     from activities.registry import discover
-    from workers.logs import configure_logs
+    from workers.cli.wiring import keep_logs
     from workers.settings import load_settings
     from workers.store import Store
 
     settings = load_settings()
-    configure_logs(settings.log_level, as_json=settings.log_json)
+    _refuse_own(queue, settings)
+    keep_logs(settings, shown=True)
     registry = discover()
     _tell_plugins(registry)
+    if queue:
+        await_now(_plugin_worker(settings.model_copy(update={"task_queue": queue}), registry))
+        return
     with Store.open(settings.store_url) as store:
         await_now(_worker(settings, store, registry))
+
+
+def _refuse_own(queue: str, settings: "Settings") -> None:
+    """Refuse to serve the queue of runs in part: what a run loads first would find nobody."""
+    if queue == settings.task_queue:
+        what = f"{queue!r} is the queue of the runs themselves"
+        fix = "leave --queue out, or name a queue that `plugin_queues` routes plugins to"
+        raise SettingsError("SOP511", what, where="--queue", fix=fix)
 
 
 async def _worker(settings: "Settings", store: "Store", registry: "Registry") -> None:
@@ -191,18 +213,30 @@ async def _worker(settings: "Settings", store: "Store", registry: "Registry") ->
         await serve(client, settings, store, registry, stop=stop)
 
 
+async def _plugin_worker(settings: "Settings", registry: "Registry") -> None:
+    import asyncio
+
+    from workers.client import connect
+    from workers.worker import serve_plugins, stop_on_signals
+
+    stop = asyncio.Event()
+    client = await connect(settings)
+    async with stop_on_signals(stop):
+        await serve_plugins(client, settings, registry, stop=stop)
+
+
 @app.command(
     epilog=epilog("stdops dev", "stdops dev --port 0 --ui-port 0", codes=[Code.UNREACHABLE])
 )
 def dev(port: Port = None, ui_port: UiPort = None) -> None:
     """Run server, Web UI and worker here, until Ctrl-C."""
     from activities.registry import discover
-    from workers.logs import configure_logs
+    from workers.cli.wiring import keep_logs
     from workers.settings import load_settings
     from workers.store import Store
 
     settings = load_settings(server_port=port, ui_port=ui_port)
-    configure_logs(settings.log_level, as_json=settings.log_json)
+    keep_logs(settings, shown=True)
     registry = discover()
     _tell_plugins(registry)
     with Store.open(settings.store_url) as store:

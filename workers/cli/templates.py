@@ -81,6 +81,24 @@ def read_source(name: str) -> Source:
     return Source(Path(name).read_bytes(), name)
 
 
+def looks_like_a_file(name: str) -> bool:
+    """Say whether a name is one of a file, there or not, or of standard input."""
+    path = Path(name)
+    return name == STDIN or path.exists() or path.suffix.lower() in _LOOKS_LIKE_A_FILE
+
+
+def is_stored(key: str) -> bool:
+    """Say whether the store on this machine holds a template of that key."""
+    from workers.settings import load_settings
+    from workers.store import Store
+
+    settings = load_settings()
+    if not has_local_store(settings):
+        return False
+    with Store.open(settings.store_url) as store:
+        return any(each.key == key for each in store.list_templates())
+
+
 def find_source(name: str, template: str = "", *, store: "Store | None" = None) -> Source:
     """Return what `name` means: a file, or a stored template by its key.
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from workers.cli.app import app
-from workers.cli.options import JsonFlag, RunId, epilog
+from workers.cli.options import JsonFlag, PrintTemporal, RunId, epilog
 from workers.cli.output import Code, await_now, plain, print_json, remark, short, show_table, table
 
 if TYPE_CHECKING:
@@ -19,8 +19,17 @@ if TYPE_CHECKING:
         codes=[Code.REFUSED, Code.UNREACHABLE],
     )
 )
-def variables(name: RunId, *, as_json: JsonFlag = False) -> None:
+def variables(
+    name: RunId, *, as_json: JsonFlag = False, print_temporal: PrintTemporal = False
+) -> None:
     """Show the variables of a run: their values, where those come from, who wrote them."""
+    if print_temporal:
+        from workers.cli.temporal_command import query
+        from workers.cli.temporal_command import show as show_command
+        from workers.settings import load_settings
+
+        show_command(load_settings(), query(name, "variables"))
+        return
     found = await_now(_variables(name))
     if as_json:
         print_json(found)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from workers.store import Store
 
 SERVER_LOG: Final = "temporal.log"
-WORKER_LOG: Final = "worker.log"
 
 
 class Start(NamedTuple):
@@ -292,11 +291,10 @@ def _end_with(worker: "asyncio.Task[None]") -> None:
     worker.add_done_callback(ended)
 
 
-def logs_to_file(settings: "Settings", file: Path) -> None:
-    """Send the worker's log to a file: the terminal shows the run."""
-    from workers.logs import configure_logs
+def keep_logs(settings: "Settings", *, shown: bool) -> None:
+    """Keep the worker's log in its file; `shown` also writes it to standard error."""
+    from workers.logs import LogFile, configure_logs
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # open for the life of the process, as standard error would be
-    stream = file.open("a", encoding="utf-8")
-    configure_logs(settings.log_level, as_json=settings.log_json, stream=stream)
+    size = settings.log_file_mb * 1_000_000
+    file = LogFile(settings.log_file, size) if size else None
+    configure_logs(settings.log_level, as_json=settings.log_json, file=file, shown=shown)

@@ -51,12 +51,12 @@ def template() -> bytes:
 
 async def _show(folder: Path, *, once: bool) -> Code:
     from activities.registry import discover
-    from workers.cli.wiring import SERVER_LOG, WORKER_LOG, everything, logs_to_file
+    from workers.cli.wiring import SERVER_LOG, everything, keep_logs
     from workers.server import EmbeddedServer
     from workers.store import Store
 
     settings = _settings(folder)
-    logs_to_file(settings, folder / WORKER_LOG)
+    keep_logs(settings, shown=False)
     typer.secho("starting a Temporal server, a worker and a service to release to …", dim=True)
     registry = discover()
     ui_port = None if once else 0
@@ -76,7 +76,13 @@ def _settings(folder: Path) -> "Settings":
     from workers.settings import load_settings
 
     url = f"sqlite:///{folder / 'store.db'}"
-    return load_settings(data_dir=folder, store_url=url, task_queue="stdops", graceful_shutdown_s=2)
+    return load_settings(
+        data_dir=folder,
+        store_url=url,
+        log_file=folder / "worker.log",
+        task_queue="stdops",
+        graceful_shutdown_s=2,
+    )
 
 
 def _import(store: "Store") -> None:

@@ -168,17 +168,23 @@ class Store:
     def find(self, template_id: str, version: str | None) -> Mapping[str, JsonValue] | None:
         """Return the web tree of a template by its id in its own system; makes us a `Library`.
 
-        A template whose own system gave no version serves every version that is asked for.
+        A template whose own system gave no version serves every version that is asked for. What is
+        no such id is taken as our key, its version as ours.
         """
-        query = select(TemplateRow.tree).where(
-            (TemplateRow.source_id == template_id) & TemplateRow.tree.is_not(None)
-        )
+        trees = select(TemplateRow.tree).where(TemplateRow.tree.is_not(None))
+        by_id = trees.where(TemplateRow.source_id == template_id)
+        by_key = trees.where(TemplateRow.key == template_id)
         if version:
-            query = query.where(TemplateRow.source_version.in_((version, "")))
-            query = query.order_by(TemplateRow.source_version.desc())
+            by_id = by_id.where(TemplateRow.source_version.in_((version, "")))
+            by_id = by_id.order_by(TemplateRow.source_version.desc())
+            number = version.removeprefix("v")
+            by_key = by_key.where(TemplateRow.version == (int(number) if number.isdecimal() else 0))
         with self._reading() as session:
-            tree = session.scalars(query.order_by(TemplateRow.id.desc()).limit(1)).first()
-        return cast("Mapping[str, JsonValue] | None", tree)  # JSON went in, JSON comes out
+            for query in (by_id, by_key):
+                tree = session.scalars(query.order_by(TemplateRow.id.desc()).limit(1)).first()
+                if tree is not None:
+                    return cast("Mapping[str, JsonValue]", tree)  # JSON went in, JSON comes out
+        return None
 
     # --- plans --------------------------------------------------------------------------------
 
