@@ -10,10 +10,23 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import Field, JsonValue
 
-from translator.plan import Model, NodePath, Plan, PluginRef, Value, Variable, VariableKey
+from translator.plan import (
+    Model,
+    NodePath,
+    Plan,
+    PluginRef,
+    Value,
+    Variable,
+    VariableKey,
+    Write,
+)
+from translator.values import InputType
 
 LOAD_PLAN: Final = "stdops.load_plan"
 EVALUATE: Final = "stdops.evaluate"
+BATCH: Final = "stdops.batch"
+WATCH_CHILD: Final = "stdops.watch_child"
+TELL_CHILD: Final = "stdops.tell_child"
 """Activities of stdops itself; every other activity type is a plugin's code."""
 
 NOTE_CHARS: Final = 120
@@ -42,14 +55,18 @@ class PluginTraits(Model):
     """What a run must know of a plugin to schedule it; fixed when the run starts.
 
     inline: decided in the workflow, without an activity: `display` ends at once, `pause` waits for
-    one callback, `timer` waits until the time in the input named by `inline_input`.
-    quick: needs no poll and no callback, ends within a second, is safe to repeat.
+    one callback, `timer` waits until the time in the input named by `inline_input`, `child` starts
+    a run of its own.
+    quick: needs no poll and no callback, ends within a second, is safe to repeat; neighbours in a
+    row travel as one activity.
     idempotent: `call` may be sent again when its outcome is unknown.
     multiple_callbacks: a callback that does not end the node leaves it waiting for the next.
+    inputs: the inputs that it declares, with their types; `open_inputs`: others are fine too, which
+    is also what holds where nothing is known of them.
     """
 
     plugin: PluginRef
-    inline: typing.Literal["", "display", "pause", "timer"] = ""
+    inline: typing.Literal["", "display", "pause", "timer", "child"] = ""
     inline_input: str = ""
     quick: bool = False
     idempotent: bool = False
@@ -58,6 +75,12 @@ class PluginTraits(Model):
     heartbeat_s: int = 60
     queue: str = ""
     secrets: tuple[str, ...] = ()
+    inputs: dict[str, InputType] = Field(default_factory=dict)
+    open_inputs: bool = True
+
+
+Picture: TypeAlias = typing.Literal["svg", "text", "off"]
+"""How the page draws the flow."""
 
 
 class RunSettings(Model):
@@ -65,10 +88,13 @@ class RunSettings(Model):
 
     `traits` by `code/version`; a plugin that is not there is unknown. `search_attributes` names
     those that the server knows. `project` describes the project where a run does not say itself.
-    `timezone` is the IANA name for times without an offset.
+    `timezone` is the IANA name for times without an offset. `runs_url` is where the pages of runs
+    are in the Web UI.
     `roll_over_events` is the history length from which a run goes on in a fresh history; 0 means
     when the server suggests it. `strict` fails a node whose values hold a fragment that cannot be
-    evaluated, unless the run's own input says otherwise.
+    evaluated, unless the run's own input says otherwise. Of quick tasks in a row at most
+    `batch_tasks` travel as one activity, which starts none of them after `batch_ms` milliseconds;
+    with 1 each has an activity of its own.
     """
 
     traits: dict[str, PluginTraits] = Field(default_factory=dict)
@@ -79,7 +105,11 @@ class RunSettings(Model):
     first_hit: bool = False
     in_flight: int = 200
     polls_asleep: int = 1500
+    batch_tasks: int = 16
+    batch_ms: int = 500
     timezone: str = "Asia/Shanghai"
+    runs_url: str = ""
+    picture: Picture = "svg"
     picture_bytes: int = 6000
     roll_over_events: int = 0
     strict: bool = False
@@ -90,11 +120,15 @@ class RunSettings(Model):
 
 
 class LoadPlan(Model):
-    """Asks for a plan: by template and version, or by the digest of one already chosen."""
+    """Asks for a plan: by template and version, or by the digest of one already chosen.
+
+    part: the path in it of the task whose child's plan is wanted; "" is the whole plan.
+    """
 
     template: str
     version: str | None = None
     digest: str | None = None
+    part: NodePath = ""
 
 
 class LoadedPlan(Model):
@@ -213,6 +247,37 @@ class OutcomeMessage(Model):
     outcome: Outcome
 
 
+class BatchedCall(Model):
+    """A call that travels with others.
+
+    takes: the variables that an earlier call of the batch may write; what it wrote counts before
+    what stands in `call.unresolved`. writes: those of its own outputs that later ones take.
+    """
+
+    call: PluginCall
+    takes: tuple[VariableKey, ...] = ()
+    writes: tuple[Write, ...] = ()
+
+
+class PluginBatch(Model):
+    """Calls of quick plugins for nodes in a row, to be taken in order until one does not end well.
+
+    `context` is common to all, beside what each has of its own. None starts after `limit_ms`.
+    `loop_offset` is how far the counters that plugins see are ahead of those in outputs.
+    """
+
+    calls: tuple[BatchedCall, ...]
+    context: dict[str, JsonValue] = Field(default_factory=dict)
+    limit_ms: int = 500
+    loop_offset: int = 0
+
+
+class BatchResult(Model):
+    """The outcomes of the first calls of a batch, at least one; the others were not started."""
+
+    outcomes: tuple[Outcome, ...]
+
+
 class EvaluateCall(Model):
     """Asks for values that the workflow cannot resolve by itself.
 
@@ -234,3 +299,33 @@ class EvaluateResult(Model):
     values: dict[str, JsonValue] = Field(default_factory=dict)
     error: str = ""
     warnings: tuple[str, ...] = ()
+
+
+class ChildWatch(Model):
+    """Asks to say when the run `child` has ended."""
+
+    child: str
+
+
+class ChildEnd(Model):
+    """How a child ended; `error` says so where it did not finish."""
+
+    outputs: dict[VariableKey, JsonValue] = Field(default_factory=dict)
+    error: str = ""
+
+
+class ChildUpdate(Model):
+    """Asks to give the run `child` a verb as an update; `id` makes asking twice harmless."""
+
+    child: str
+    verb: str
+    id: str
+    message: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class ChildAnswer(Model):
+    """What a child answered to a verb, or why it refused it (`refusal` not empty), by `code`."""
+
+    answer: dict[str, JsonValue] = Field(default_factory=dict)
+    refusal: str = ""
+    code: str = ""

@@ -12,34 +12,40 @@ and no non-retryable types; every bound is kept here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias, assert_never
+from typing import Any, Final, NamedTuple, Protocol, assert_never
 
 import structlog
 from pydantic import Field, JsonValue, ValidationError
+from structlog.contextvars import bound_contextvars
 from structlog.typing import FilteringBoundLogger
 from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.batches import take_batch
 from activities.calls import Progress
 from activities.contract import (
+    BATCH,
     EVALUATE,
+    BatchResult,
     Done,
     EvaluateCall,
     EvaluateResult,
     Failed,
     Outcome,
     OutcomeMessage,
+    PluginBatch,
     PluginCall,
     Polling,
     Unresolved,
     Waiting,
     warning_lines,
 )
-from activities.expressions import EvaluationError, ExpressionWarning
+from activities.expressions import EvaluationError, ExpressionWarning, Lazy
 from activities.expressions.opening import Opening, masked_text, opening
 from activities.expressions.secrets import Keys, SecretError
 from activities.http_client import HttpClient, create_client, fault_of
@@ -51,9 +57,11 @@ from activities.steps import (
     TryAgain,
     delay_s,
     given_up,
+    merged_inputs,
     most_failures,
     place_of,
     take_step,
+    unsendable,
 )
 from stdops import StdopsError
 from translator.plan import Model
@@ -63,11 +71,10 @@ MAX_OUTCOME_BYTES: Final = 1_900_000
 """Temporal refuses payloads over 2 MiB."""
 
 _BEATS_A_TIMEOUT: Final = 3
+_QUICK_S: Final = 1.0
+"""How long a quick call is let be when it is not wanted any more."""
 
 _log: FilteringBoundLogger = structlog.get_logger(__name__)
-
-
-LookUp: TypeAlias = Callable[[str, JsonValue], Awaitable[JsonValue]]
 
 
 class Sandbox(Protocol):
@@ -76,7 +83,7 @@ class Sandbox(Protocol):
     async def evaluate(  # noqa: PLR0913  as the sandbox has it
         self,
         unresolved: Unresolved,
-        lazy: LookUp | None = None,
+        lazy: Lazy | None = None,
         *,
         warnings: list[ExpressionWarning] | None = None,
         strict: bool = False,
@@ -154,15 +161,44 @@ def activities(
     client, known = http or create_client(), keys or Keys.fresh()
     edge = _Edge(registry, sandbox, client, max_outcome_bytes, known)
     plugins = [_plugin_activity(edge, code) for code in registry.codes()]
-    return [*plugins, _unknown_activity(edge), _evaluate_activity(edge)]
+    return [*plugins, _batch_activity(edge), _unknown_activity(edge), _evaluate_activity(edge)]
 
 
 def _plugin_activity(edge: _Edge, code: str) -> Callable[..., Any]:
     @activity.defn(name=code)
     async def run(call: PluginCall) -> OutcomeMessage:
-        return OutcomeMessage(outcome=await _outcome(edge, call))
+        return OutcomeMessage(outcome=await _outcome(edge, call, _last_trail()))
 
     return run
+
+
+def _batch_activity(edge: _Edge) -> Callable[..., Any]:
+    @activity.defn(name=BATCH)
+    async def run_batch(batch: PluginBatch) -> BatchResult:
+        """Take calls of quick plugins; one after the first that must begin again is left out."""
+        ends = time.monotonic() + batch.limit_ms / 1000
+
+        async def take(call: PluginCall, number: int) -> Outcome | None:
+            try:
+                return await _outcome(edge, call, Trail() if number else _last_trail())
+            except (ApplicationError, asyncio.CancelledError):
+                if not number:
+                    raise  # nothing is lost: the server repeats the whole, or nobody wants it
+                return None
+
+        def may_go_on() -> bool:
+            wanted = not (activity.is_cancelled() or activity.is_worker_shutdown())
+            return wanted and time.monotonic() < ends
+
+        taking = asyncio.ensure_future(take_batch(batch, take, may_go_on, edge.max_outcome_bytes))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await asyncio.wait((taking,), timeout=_QUICK_S)  # what it is at counts, if it ends
+            taking.cancel()
+            return await taking
+
+    return run_batch
 
 
 def _unknown_activity(edge: _Edge) -> Callable[..., Any]:
@@ -171,11 +207,8 @@ def _unknown_activity(edge: _Edge) -> Callable[..., Any]:
         """Answer for a plugin that this worker does not have: the node fails, the run goes on."""
         code = activity.info().activity_type
         if code.startswith("stdops."):
-            raise ApplicationError(
-                f"this worker does not serve {code!r}; update the workers of this task queue",
-                type="UnknownActivity",
-                non_retryable=True,
-            )
+            what = f"this worker does not serve {code!r}; update the workers of this task queue"
+            raise _repeat(what, "UnknownActivity", 5)  # another one may serve it
         version = _version_of(args)
         return OutcomeMessage(outcome=_refused(edge.registry.missing_text(code, version)))
 
@@ -186,7 +219,8 @@ def _evaluate_activity(edge: _Edge) -> Callable[..., Any]:
     @activity.defn(name=EVALUATE)
     async def evaluate(call: EvaluateCall) -> EvaluateResult:
         manner = _Manner(call.strict, noun=call.noun)
-        with opening(edge.keys) as secrets:
+        place = {"run": call.run, "node": call.node, "entry": call.entry, "step": "evaluate"}
+        with opening(edge.keys) as secrets, bound_contextvars(**place):
             try:
                 opened = secrets.open_unresolved(call.unresolved)
                 values, warnings = await _evaluated(edge, opened, call.context, manner)
@@ -198,11 +232,12 @@ def _evaluate_activity(edge: _Edge) -> Callable[..., Any]:
     return evaluate
 
 
-async def _outcome(edge: _Edge, call: PluginCall) -> Outcome:
+async def _outcome(edge: _Edge, call: PluginCall, trail: Trail) -> Outcome:
     """Take one step, whatever happens: a bug of ours must not make the server repeat for ever."""
-    with opening(edge.keys) as secrets:
+    attempt = activity.info().attempt
+    with opening(edge.keys) as secrets, bound_contextvars(**place_of(call), attempt=attempt):
         try:
-            return await _run_step(edge, call, secrets)
+            return await _run_step(edge, call, secrets, trail)
         except ApplicationError:
             raise
         except Exception as error:  # noqa: BLE001  see the docstring
@@ -211,14 +246,14 @@ async def _outcome(edge: _Edge, call: PluginCall) -> Outcome:
             return _refused(text, call)
 
 
-async def _run_step(edge: _Edge, call: PluginCall, secrets: Opening) -> Outcome:
+async def _run_step(edge: _Edge, call: PluginCall, secrets: Opening, trail: Trail) -> Outcome:
     """Take one step; return its outcome, or raise what makes the server repeat it."""
     plugin = edge.registry.plugin(call.plugin.code, call.plugin.version)
     if plugin is None:
         missing = edge.registry.missing_text(call.plugin.code, call.plugin.version)
         return _refused(missing, call)
     try:
-        with _beating(plugin.traits.heartbeat_s / _BEATS_A_TIMEOUT, _last_trail()) as pulse:
+        with _beating(plugin.traits.heartbeat_s / _BEATS_A_TIMEOUT, trail) as pulse:
             result, rendered = await _take(edge, plugin, call, pulse, secrets)
     except asyncio.CancelledError:
         _raise_if_stopping()
@@ -237,7 +272,7 @@ async def _take(
     """
     manner = _Manner(call.strict, call.raw, plugin.traits.secrets)
     try:
-        opened = secrets.open_call(call.model_copy(update=_resumed(pulse.trail)))
+        opened = secrets.open_call(_resumed(call, pulse.trail))
         rendered, warnings = await _evaluated(edge, opened.unresolved, call.context, manner)
     except (EvaluationError, SecretError, StdopsError) as error:
         text = f"inputs hydrate failed({error}), check node log for details"
@@ -275,7 +310,8 @@ def _without_secrets(result: StepResult, secrets: Opening) -> StepResult:
             told = secrets.mask_text(error)
             return result.model_copy(update={"error": told, "outputs": outputs})
         case Done():
-            return result.model_copy(update={"outputs": outputs})
+            same = outputs == result.outputs  # of most; a copy costs more than to compare
+            return result if same else result.model_copy(update={"outputs": outputs})
         case _:
             assert_never(result)
 
@@ -297,16 +333,6 @@ async def _evaluated(
         # a bug of ours must fail the node, not make the server repeat the activity for ever
         _log.exception("activities.evaluation_crashed")
         raise EvaluationError(f"{type(error).__name__}: {error}") from error
-
-
-def merged_inputs(call: PluginCall, rendered: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return what the plugin gets: the loop counters win over rendered inputs, raw ones over all.
-
-    Source: bamboo-engine's service activity handler.
-    """
-    raw = {name: call.inputs[name] for name in call.raw if name in call.inputs}
-    counters: dict[str, JsonValue] = {"_loop": call.loop, "_inner_loop": call.inner_loop}
-    return {**call.inputs, **rendered, **counters, **raw}
 
 
 def _again_or_failed(call: PluginCall, trail: Trail, again: TryAgain) -> Failed:
@@ -346,9 +372,11 @@ def _looked(trail: Trail, again: TryAgain) -> Trail:
     )
 
 
-def _resumed(trail: Trail) -> dict[str, JsonValue]:
-    """Return the fields of the message that an earlier look has made newer."""
-    return {"handle": trail.handle, "outputs": trail.outputs} if trail.looks else {}
+def _resumed(call: PluginCall, trail: Trail) -> PluginCall:
+    """Return the message with what an earlier look has made newer."""
+    if not trail.looks:
+        return call
+    return call.model_copy(update={"handle": trail.handle, "outputs": trail.outputs})
 
 
 def _refused(
@@ -382,19 +410,11 @@ def _with_inputs(
 
 def _fitting(edge: _Edge, call: PluginCall, outcome: Outcome) -> Outcome:
     """Refuse what Temporal would refuse, with a reason instead of an endless retry."""
-    try:
-        size = len(outcome.model_dump_json())
-    except ValueError as error:  # half a character, as JSON escapes can hold
-        what = f"the outputs cannot be sent ({type(error).__name__}: not Unicode text)"
-    else:
-        if size <= edge.max_outcome_bytes:
-            return outcome
-        what = f"the outputs are too large ({size} bytes, at most {edge.max_outcome_bytes})"
-    fix = "the work outside may be done: let the plugin return less, then skip or retry"
-    return _refused(f"{what}; {fix}", call, {})
+    problem = unsendable(outcome, edge.max_outcome_bytes)
+    return _refused(problem, call, {}) if problem else outcome
 
 
-def _lazy(edge: _Edge, context: Mapping[str, JsonValue]) -> LookUp:
+def _lazy(edge: _Edge, context: Mapping[str, JsonValue]) -> Lazy:
     async def look_up(code: str, value: JsonValue) -> JsonValue:
         found = edge.registry.lazy(code)
         if found is None:

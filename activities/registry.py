@@ -18,10 +18,10 @@ from pydantic import BaseModel, JsonValue
 from activities.contract import PluginTraits
 from activities.sdk import AnyPlugin, LazyVariable, Plugin
 from stdops import Diagnostic, Location, StdopsError
+from translator.values import InputType
 
 GROUP: Final = "stdops.plugins"
 
-InputType: TypeAlias = Literal["string", "integer", "number", "boolean", "array", "object", "any"]
 Part: TypeAlias = AnyPlugin | LazyVariable
 
 _INPUT_TYPES: Final[Mapping[str, InputType]] = {

@@ -117,6 +117,29 @@ async def _try_step(
         return result
 
 
+def merged_inputs(call: PluginCall, rendered: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return what the plugin gets: the loop counters win over rendered inputs, raw ones over all.
+
+    Source: bamboo-engine's service activity handler.
+    """
+    raw = {name: call.inputs[name] for name in call.raw if name in call.inputs}
+    counters: dict[str, JsonValue] = {"_loop": call.loop, "_inner_loop": call.inner_loop}
+    return {**call.inputs, **rendered, **counters, **raw}
+
+
+def unsendable(outcome: Outcome, most_bytes: int) -> str:
+    """Say why an outcome cannot be sent, "" for one that can."""
+    try:
+        size = len(outcome.model_dump_json())
+    except ValueError as error:  # half a character, as JSON escapes can hold
+        what = f"the outputs cannot be sent ({type(error).__name__}: not Unicode text)"
+    else:
+        if size <= most_bytes:
+            return ""
+        what = f"the outputs are too large ({size} bytes, at most {most_bytes})"
+    return f"{what}; the work outside may be done: let the plugin return less, then skip or retry"
+
+
 def most_failures(message: PluginCall) -> int:
     """Return how many tries in a row may fail before the node does."""
     return MAX_FAILED_LOOKS if message.step == "poll" else MAX_CALL_ATTEMPTS

@@ -101,12 +101,12 @@ def _read(inside: str, known: Known) -> Iterable[str]:
 def _why(inside: str, known: Known, outcome: Outcome | None) -> tuple[str, str]:
     checked = check(inside)
     if inside.rstrip() in known.pending:
-        return _why_pending(inside.rstrip(), known)
+        return _why_pending(inside.rstrip(), known, "refers to")
     if checked.problem:
         return checked.problem, checked.fix
     missing = checked.unknown(known.values, known.offered)
     if missing:
-        return _why_unknown(missing, known)
+        return _why_unknown(missing, known, "refers to" if inside.rstrip() in missing else "reads")
     if outcome is None:
         return _why_never_run(inside, known)
     if outcome.failure == "SyntaxError":
@@ -123,10 +123,10 @@ def _told(outcome: Outcome, reads_secret: bool) -> str:  # noqa: FBT001  one cal
     return f"{outcome.failure}: {message}" if message else outcome.failure
 
 
-def _why_unknown(missing: list[str], known: Known) -> tuple[str, str]:
+def _why_unknown(missing: list[str], known: Known, verb: str) -> tuple[str, str]:
     pending = next((name for name in missing if name in known.pending), None)
     if pending is not None:
-        return _why_pending(pending, known)
+        return _why_pending(pending, known, verb)
     name = missing[0]
     if name in MODULES:
         return f"uses the module {name!r}, which is not offered here", _COMPUTE
@@ -135,13 +135,13 @@ def _why_unknown(missing: list[str], known: Known) -> tuple[str, str]:
     near = difflib.get_close_matches(name, list(known.values)[:_COMPARED], 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return (
-        f"reads {name!r}, which has no value here{hint}",
+        f"{verb} {name!r}, which has no value{hint}",
         "correct the name, or declare a variable",
     )
 
 
-def _why_pending(key: str, known: Known) -> tuple[str, str]:
-    why = f"reads {key!r}, which has no value yet: {known.pending[key]}"
+def _why_pending(key: str, known: Known, verb: str) -> tuple[str, str]:
+    why = f"{verb} {key!r}, which has no value yet: {known.pending[key]}"
     return why, f"read it later, or give {key!r} a value"
 
 

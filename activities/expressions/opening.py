@@ -81,6 +81,8 @@ class Opening:
         Raises:
             SecretError: a part cannot be opened.
         """
+        if not given.values and not given.variables:
+            return given
         variables = {key: self._variable(variable) for key, variable in given.variables.items()}
         values = {name: self._value(value) for name, value in given.values.items()}
         return given.model_copy(update={"variables": variables, "values": values})

@@ -1,10 +1,12 @@
 """When a verb applies: one precondition each, answered with a refusal that says why not."""
 
+import difflib
 import typing
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import JsonValue
+from pydantic_core import to_json
 
 from translator.plan import (
     Branch,
@@ -21,6 +23,7 @@ from translator.plan import (
     targets_of,
 )
 from translator.values import shown, unholdable
+from workflows.machine import children, new_inputs
 from workflows.machine.core import Core
 from workflows.machine.events import Verb
 from workflows.machine.timing import deadline_of
@@ -35,8 +38,24 @@ RefusalCode = typing.Literal[
     "stale",
     "not_waiting",
     "wrong_value",
+    "used_before",
     "ended",
 ]
+
+
+INBOX_BYTES: Final = 1_000_000
+"""How much data of callbacks that came early one node keeps: it travels with the run's state."""
+
+KINDS: Final[Mapping[str, str]] = {
+    "start": "a start event",
+    "end": "an end event",
+    "task": "a task",
+    "subflow": "a subflow",
+    "parallel": "a parallel gateway",
+    "conditional_parallel": "a conditional parallel gateway",
+    "exclusive": "an exclusive gateway",
+    "converge": "a converge gateway",
+}
 
 
 class Refusal(NamedTuple):
@@ -63,14 +82,24 @@ def need(core: Core, verb: Verb, *wanted: str) -> Refusal | None:
 
 
 def kind_of(core: Core, path: NodePath) -> str:
-    """Return a node's kind in words; "run" for the whole run."""
-    return core.place(path).node.kind.replace("_", " ") if path else "run"
+    """Return a node's kind in words."""
+    return KINDS[core.place(path).node.kind]
 
 
 def refuse_kind(core: Core, verb: Verb, wanted: str) -> Refusal:
-    """Refuse a verb that is for another kind of node."""
-    kind = kind_of(core, verb.node)
-    return Refusal("wrong_kind", f"{verb.name} is for {wanted}, {verb.node!r} is a {kind}")
+    """Refuse a verb that is for another kind of node, or for a node where none is named."""
+    has = f"{verb.node!r} is {kind_of(core, verb.node)}" if verb.node else "no node is named"
+    return Refusal("wrong_kind", f"{verb.name} is for {wanted}, {has}")
+
+
+def check_child(core: Core, way: children.Way) -> Refusal | None:
+    """Require a child that is open; whether the verb applies inside is the child's own word."""
+    if children.child_at(core, way.holder) is not None:
+        return None
+    have = status_of(core, way.holder)
+    code: RefusalCode = "not_reached" if have == "not reached" else "wrong_state"
+    text = f"node {way.holder!r} is {have} and has no child that is open"
+    return Refusal(code, text)
 
 
 def check_pause(core: Core, verb: Verb) -> Refusal | None:
@@ -89,6 +118,8 @@ def check_resume(core: Core, verb: Verb) -> Refusal | None:
 
 def check_revoke(core: Core, verb: Verb) -> Refusal | None:
     """Require the run, or a subflow that is under way."""
+    if children.holds_child(core, verb.node):
+        return check_child(core, children.Way(verb.node, verb))
     if verb.node not in core.program.flows:
         return refuse_kind(core, verb, "the run or a subflow (force_fail stops a single node)")
     return need(core, verb, "running", "suspended")
@@ -121,9 +152,19 @@ def check_retry(core: Core, verb: Verb) -> Refusal | None:
         if verb.this_pass and not (node.loop and node.loop.retryable):
             return Refusal("not_allowed", f"node {verb.node!r} can not retry a single pass")
     elif verb.inputs is not None or verb.set_inputs:
-        return Refusal("wrong_value", f"a {kind_of(core, verb.node)} has no inputs to change")
+        return Refusal("wrong_value", f"{kind_of(core, verb.node)} has no inputs to change")
+    return need_failed(core, verb) or check_inputs(core, verb)
+
+
+def check_inputs(core: Core, verb: Verb) -> Refusal | None:
+    """Refuse inputs that no run can hold, or that the node's plugin would not take."""
     given = {**(verb.inputs or {}), **(verb.set_inputs or {})}
-    return refuse_broken(given) or need_failed(core, verb)
+    node = core.place(verb.node).node
+    broken = refuse_broken(given)
+    if broken is not None or not isinstance(node, Task):
+        return broken
+    problem = new_inputs.problem_of(core, verb.node, node, given)
+    return Refusal("wrong_value", problem) if problem else None
 
 
 def check_skip(core: Core, verb: Verb) -> Refusal | None:
@@ -160,7 +201,7 @@ def check_branches(node: Exclusive | ConditionalParallel, verb: Verb) -> Refusal
         return Refusal("no_branch", f"exclusive gateway {verb.node!r} takes one branch")
     strange = [branch for branch in verb.branches if branch not in known]
     if strange:
-        text = f"gateway {verb.node!r} has no branch {strange[0]!r}; it has {list(known)}"
+        text = f"gateway {verb.node!r} has no branch {shown(strange[0])}; it has {list(known)}"
         return Refusal("no_branch", text)
     return None
 
@@ -193,15 +234,15 @@ def check_callback(core: Core, verb: Verb) -> Refusal | None:
         return Refusal("stale", text)
     if found.status != "running":
         return Refusal("wrong_state", f"node {verb.node!r} is {found.status}, not waiting")
-    return check_inbox(core, verb)
+    return refuse_broken({"data": verb.data}) or check_inbox(core, verb)
 
 
 def check_inbox(core: Core, verb: Verb) -> Refusal | None:
     """Refuse a callback that the plugin will not take: a second one, or one to a timer."""
     task = core.place(verb.node).node
     live = core.state.live[verb.node]
-    traits = core.traits(task.plugin) if isinstance(task, Task) else None
-    if traits is not None and traits.inline in ("timer", "display"):
+    traits = core.traits_of(task) if isinstance(task, Task) else None
+    if traits is not None and traits.inline in ("timer", "display", "child"):
         return Refusal("wrong_state", f"node {verb.node!r} takes no callback")
     several = traits is not None and traits.multiple_callbacks
     if live.early and not several:
@@ -209,6 +250,9 @@ def check_inbox(core: Core, verb: Verb) -> Refusal | None:
     answering = live.phase == "calling" and live.answering
     if answering and not several:
         return Refusal("wrong_state", f"node {verb.node!r} is already working on its callback")
+    if live.early and len(to_json([*live.early, verb.data])) > INBOX_BYTES:
+        text = f"node {verb.node!r} has too much waiting already; send it again a little later"
+        return Refusal("wrong_state", text)
     return None
 
 
@@ -251,7 +295,19 @@ def check_set_variables(core: Core, verb: Verb) -> Refusal | None:
         return refuse_kind(core, verb, "the run or a subflow")
     if not verb.values and not verb.variables:
         return Refusal("wrong_value", "set_variables needs values: {name: value, ...}")
-    return refuse_broken(verb.values)
+    return refuse_unknown(core, verb) or refuse_broken(verb.values)
+
+
+def refuse_unknown(core: Core, verb: Verb) -> Refusal | None:
+    """Refuse names that the flow does not have: passed over, a typing error would not be seen."""
+    known = core.program.flows[verb.node].variables
+    for key in verb.values:
+        if key not in known and core.find(verb.node, key) is None:
+            near = difflib.get_close_matches(key[:100], known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known) or 'none'}"
+            where = f"subflow {verb.node!r}" if verb.node else "the run"
+            return Refusal("wrong_value", f"{where} has no variable {shown(key)}; {hint}")
+    return None
 
 
 def refuse_broken(values: Mapping[str, JsonValue]) -> Refusal | None:

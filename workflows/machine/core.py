@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
-from activities.contract import PluginTraits, RunSettings, Unresolved
+from activities.contract import Outcome, PluginTraits, RunSettings, Unresolved
 from translator.plan import (
     ROOT,
     FlowPath,
@@ -30,8 +30,11 @@ from workflows.machine.events import (
     Command,
     Evaluate,
     Finish,
+    LeaveChild,
     Recorded,
+    RunTask,
     Trace,
+    Verb,
 )
 from workflows.machine.program import Inputs, Place, Program, part
 from workflows.machine.state import Live, NodeState, Origin, Phase, RunState, Status, Writer
@@ -45,13 +48,23 @@ FOLLOWED: Final[tuple[Phase, ...]] = (
     "polling",
     "waiting",
     "sleeping",
+    "child",
 )
 """Phases in which something other than a person is expected to move the node."""
 
+CHILD: Final = PluginTraits(plugin=PluginRef(code="subprocess_plugin"), inline="child")
+REVOKE: Final = Verb("revoke", operator="parent", reason="its node in the parent's run is over")
 NOTHING: Final[Mapping[str, JsonValue]] = {}
 MASK: Final = "******"
 
 Observer = Callable[[Trace], None]
+
+
+class Brought(NamedTuple):
+    """How a node that travelled with another's call was called, and what came of it."""
+
+    step: RunTask
+    outcome: Outcome
 
 
 class Resolved(NamedTuple):
@@ -59,6 +72,14 @@ class Resolved(NamedTuple):
 
     values: dict[str, JsonValue]
     left: tuple[Unfilled, ...] = ()
+
+
+def read_in(
+    values: Mapping[str, Value], variables: Mapping[VariableKey, Variable]
+) -> list[VariableKey]:
+    """Return the names that values read, and the variables among `variables` that are rendered."""
+    looked_into = [v.value for v in variables.values() if v.kind in ("splice", "lazy")]
+    return [key for value in (*values.values(), *looked_into) for key in reads(value)]
 
 
 def is_system(variable: Variable) -> bool:
@@ -70,6 +91,7 @@ class Core:
     """State, plan and settings of one run, and the moves that all node kinds share."""
 
     __slots__ = (
+        "brought",
         "commands",
         "draining",
         "fatal",
@@ -93,6 +115,7 @@ class Core:
         self.now: float = 0
         self.draining = False
         self.fatal: Finish | None = None
+        self.brought: dict[NodePath, Brought] = {}
         self.commands: list[Command] = []
         self.ready: list[str] = []
         self.held: dict[str, list[str]] = {}
@@ -133,6 +156,11 @@ class Core:
             self.observer(Changed(path, status))
         return found
 
+    def brought_to(self, path: NodePath, entry: int) -> Brought | None:
+        """Return the outcome of an execution that is there already when it starts."""
+        found = self.brought.get(path) if self.brought else None
+        return found if found is not None and found.step.entry == entry else None
+
     def record(
         self,
         path: NodePath,
@@ -170,6 +198,10 @@ class Core:
         """Return the traits of a plugin, None when the run does not know it."""
         return self.settings.traits_of(plugin)
 
+    def traits_of(self, task: Task) -> PluginTraits | None:
+        """Return the traits of what a task does; one that starts a run of its own has no plugin."""
+        return CHILD if task.child is not None else self.traits(task.plugin)
+
     def inputs_of(self, path: NodePath, task: Task) -> Inputs:
         """Return a task's inputs in force: the plan's, or what a retry put in their place."""
         override = self.state.overrides.get(path)
@@ -196,14 +228,17 @@ class Core:
         state.executing += (phase == "calling") - (live.phase == "calling")
         state.polling += (phase == "polling") - (live.phase == "polling")
         live.phase = phase
+        live.ahead = 0
         return live
 
     def close(self, path: NodePath) -> Live | None:
         """Forget what is known of a live node: it has ended, or starts again."""
         live = self.state.live.pop(path, None)
         if live is not None:
+            self.leave_child(path, live)
             self.state.executing -= live.phase == "calling"
             self.state.polling -= live.phase == "polling"
+            self.state.nodes[path].took = round(self.now - live.started)
         self.state.failed.pop(path, None)
         return live
 
@@ -212,6 +247,19 @@ class Core:
         live = self.state.live.get(path)
         if live is not None and (live.phase in FOLLOWED or live.phase == "retrying"):
             self.commands.append(CancelNode(path, self.state.nodes[path].entry))
+
+    # --- children ---
+
+    def forget_child(self, live: Live) -> None:
+        """Expect nothing more of a node's child."""
+        self.state.polling -= live.child is not None
+        live.child = None
+
+    def leave_child(self, path: NodePath, live: Live, verb: Verb = REVOKE) -> None:
+        """Revoke a node's child, if one is open: nobody would look after it any more."""
+        if live.child is not None:
+            self.forget_child(live)
+            self.commands.append(LeaveChild(path, self.state.nodes[path].entry, verb))
 
     # --- variables ---
 
@@ -281,28 +329,41 @@ class Core:
         if quick is not None:
             return Resolved(quick)
 
+        variables = self.needed(flow_path, values, also or NOTHING)
+        if is_pure(values.values(), variables):
+            return Resolved(resolve_all(values, variables), unfilled(values, variables))
+        return self.left_open(flow_path, values, variables)
+
+    def needed(
+        self,
+        flow_path: FlowPath,
+        values: Mapping[str, Value],
+        also: Mapping[VariableKey, JsonValue] = NOTHING,
+    ) -> dict[VariableKey, Variable]:
+        """Return every variable with a value that `values` need, `also` before the flow's own.
+
+        Raises:
+            ReferenceCycle: when variables refer to each other in a circle.
+        """
+
         def find(key: VariableKey) -> Variable | None:
-            if also is not None and key in also:
+            if key in also:
                 return Variable(key=key, kind="plain", value=Literal(value=also[key]))
             return self.find(flow_path, key)
 
-        variables = closure(values.values(), find)
-        if is_pure(values.values(), variables):
-            return Resolved(resolve_all(values, variables), unfilled(values, variables))
-        pending = self._pending(flow_path, values, variables)
-        return Unresolved(values=dict(values), variables={**pending, **variables})
+        return closure(values.values(), find)
 
-    def _pending(
+    def left_open(
         self,
         flow_path: FlowPath,
         values: Mapping[str, Value],
         variables: Mapping[VariableKey, Variable],
-    ) -> dict[VariableKey, Variable]:
-        """Return the outputs without a value that are read: the sandbox tells of them as such."""
+    ) -> Unresolved:
+        """Return values to be resolved elsewhere; outputs without a value are told of as such."""
         declared = self.program.flows[flow_path].variables
-        looked_into = [v.value for v in variables.values() if v.kind in ("splice", "lazy")]
-        read = [key for value in (*values.values(), *looked_into) for key in reads(value)]
-        return {key: declared[key] for key in read if key not in variables and key in declared}
+        names = read_in(values, variables)
+        pending = {key: declared[key] for key in names if key not in variables and key in declared}
+        return Unresolved(values=dict(values), variables={**pending, **variables})
 
     def _quick(
         self,
@@ -350,8 +411,9 @@ class Core:
 
     def end_run(self, finish: Finish) -> None:
         """End the run: nothing that still runs may go on."""
-        for path in list(self.state.live):
+        for path, live in list(self.state.live.items()):
             self.cancel(path)
+            self.leave_child(path, live)
             if self.state.nodes[path].status not in ("failed", *ENDED):
                 self.change(path, "revoked")
         self.state.live.clear()

@@ -4,14 +4,14 @@ Both live in the Machine only; nothing here crosses the wire by itself. Every ev
 concerns an execution of a node names (path, entry): an event of an earlier entry is stale.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import JsonValue
 
 from activities.contract import Outcome, PluginTraits, Unresolved
-from translator.plan import FlowPath, NodePath, PluginRef, Variable, VariableKey
+from translator.plan import FlowPath, NodePath, PluginRef, Variable, VariableKey, Write
 
 Step: TypeAlias = Literal["call", "poll", "callback", "stop"]
 TimerKind: TypeAlias = Literal["timeout", "retry", "wait"]
@@ -36,11 +36,24 @@ VerbName: TypeAlias = Literal[
 
 
 class TaskEnded(NamedTuple):
-    """A step of a plugin came back with an outcome (which may be: it goes on outside)."""
+    """A step of a plugin came back with an outcome (which may be: it goes on outside).
+
+    asked: the step itself, where it is known: what it began after it was cancelled is stopped.
+    then: the outcomes of those that travelled with it, as far as they were started, in order.
+    """
 
     path: NodePath
     entry: int
     outcome: Outcome
+    asked: "RunTask | None" = None
+    then: Sequence[Outcome] = ()
+
+
+class Unstarted(NamedTuple):
+    """A call that was cut short came back before anybody had begun it."""
+
+    path: NodePath
+    entry: int
 
 
 class Evaluated(NamedTuple):
@@ -71,7 +84,8 @@ class Verb:
     `node` is a full path. `inputs` None keeps the inputs, `set_inputs` merges into them. `token` of
     a callback is the entry it belongs to; None means the present one. `this_pass` keeps a retry or
     skip to one pass of a node's own loop; None does so where the template allows it. `variables`
-    are values that are typed already.
+    are values that are typed already. `operator` is who asks by his own word, `client` as whom the
+    client is known to the server; `alias` is the name that was used, where it was not the verb's.
     """
 
     name: VerbName
@@ -87,16 +101,57 @@ class Verb:
     token: int | None = None
     values: Mapping[VariableKey, JsonValue] = field(default_factory=dict[str, JsonValue])
     variables: Mapping[VariableKey, Variable] = field(default_factory=dict[str, Variable])
+    client: str = ""
+    alias: str = ""
+
+    @property
+    def who(self) -> str:
+        """Who asks, as far as anything is known of him."""
+        return self.operator or self.client
 
 
-Event: TypeAlias = TaskEnded | Evaluated | TimerFired | Verb
+class ChildStarted(NamedTuple):
+    """The run of its own that a node asked for has begun; `url` is its page."""
+
+    path: NodePath
+    entry: int
+    id: str
+    url: str = ""
+
+
+class ChildChanged(NamedTuple):
+    """The run that a node has started took another state; `error` says which node of it failed."""
+
+    path: NodePath
+    entry: int
+    state: Literal["Running", "Waiting", "Paused", "Failed"]
+    error: str = ""
+
+
+class ChildEnded(NamedTuple):
+    """The run that a node has started is over; `error` says how, where it did not finish."""
+
+    path: NodePath
+    entry: int
+    outputs: Mapping[VariableKey, JsonValue]
+    error: str = ""
+
+
+Report: TypeAlias = ChildStarted | ChildChanged | ChildEnded
+"""What is heard of a child."""
+
+Event: TypeAlias = TaskEnded | Unstarted | Evaluated | TimerFired | Report | Verb
 
 
 # --- commands ---------------------------------------------------------------------------------
 
 
 class RunTask(NamedTuple):
-    """Carry out one step of a plugin."""
+    """Carry out one step of a plugin.
+
+    then: calls that travel with this one; who does not know of them asks for each in its turn.
+    writes: the outputs of this one that those take, and to which variable.
+    """
 
     path: NodePath
     entry: int
@@ -114,6 +169,25 @@ class RunTask(NamedTuple):
     outputs: Mapping[str, JsonValue] = {}
     data: JsonValue = None
     after_s: float = 0
+    writes: tuple[Write, ...] = ()
+    then: "tuple[Ahead, ...]" = ()
+
+
+class Ahead(NamedTuple):
+    """The call of a node that comes next, as it will be when the nodes before it have ended well.
+
+    takes: the variables among those of its values that a node before it may write.
+    """
+
+    step: RunTask
+    takes: tuple[VariableKey, ...] = ()
+
+
+class CutShort(NamedTuple):
+    """Let nothing start any more that travels with the call of a node, nor the call itself."""
+
+    path: NodePath
+    entry: int
 
 
 class Evaluate(NamedTuple):
@@ -136,8 +210,48 @@ class SetTimer(NamedTuple):
     name: str
 
 
+class StartChild(NamedTuple):
+    """Start the flow that a task holds as a run of its own, with `values` of its variables.
+
+    name: the node's; title: the child's own.
+    """
+
+    path: NodePath
+    entry: int
+    name: str
+    title: str
+    values: Mapping[VariableKey, JsonValue]
+    executor: str
+
+
+class WatchChild(NamedTuple):
+    """Say when a child that is open ends, whatever becomes of it."""
+
+    path: NodePath
+    entry: int
+
+
+class TellChild(NamedTuple):
+    """Give a verb to a child; its node is as the child knows it."""
+
+    path: NodePath
+    entry: int
+    verb: Verb
+
+
+class LeaveChild(NamedTuple):
+    """Revoke a child and hear no more of it."""
+
+    path: NodePath
+    entry: int
+    verb: Verb
+
+
 class CancelNode(NamedTuple):
-    """Stop whatever still runs for this execution of the node: activity, poll, timers."""
+    """Stop whatever still runs for this execution of the node: activity, poll, timers.
+
+    A child goes on.
+    """
 
     path: NodePath
     entry: int
@@ -151,7 +265,10 @@ class Finish(NamedTuple):
     error: str = ""
 
 
-Command: TypeAlias = RunTask | Evaluate | SetTimer | CancelNode | Finish
+ForChild: TypeAlias = StartChild | WatchChild | TellChild | LeaveChild
+"""What is to be done about a child."""
+
+Command: TypeAlias = RunTask | Evaluate | SetTimer | ForChild | CancelNode | CutShort | Finish
 
 
 # --- what an observer is told (simulation, conformance) ---------------------------------------

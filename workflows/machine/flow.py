@@ -6,13 +6,23 @@ ten thousand nodes without activities costs no stack.
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from translator.plan import ROOT, NodeId, NodePath, Subflow, Task, join_path, parent_path
+from workflows.machine import journal
 from workflows.machine.core import ENDED, Core
 from workflows.machine.events import Entered, Finish
-from workflows.machine.state import Live, NodeState, Token
+from workflows.machine.state import JournalEntry, Live, NodeState, Token
 
 Enter = Callable[[Core, NodePath], None]
+
+
+class Pass(NamedTuple):
+    """Which execution of a node it is, as `NodeState` counts them."""
+
+    entry: int
+    loop: int
+    inner_loop: int
 
 
 def drive(core: Core, enter: Enter) -> None:
@@ -46,6 +56,8 @@ def step(core: Core, token_id: str, token: Token, enter: Enter) -> None:
     path = token.node
     found = core.state.nodes.get(path)
     token.held_by = holder(core, path, found)
+    if token.held_by is not None and has_started(core, path, found):
+        token.held_by = None
     if token.held_by is not None:
         core.held.setdefault(token.held_by, []).append(token_id)
         # the stored order is the order of holding, so that a reloaded run frees them alike
@@ -73,6 +85,16 @@ def holder(core: Core, path: NodePath, found: NodeState | None) -> str | None:
     return path if found is not None and found.status == "suspended" else None
 
 
+def has_started(core: Core, path: NodePath, found: NodeState | None) -> bool:
+    """Say whether a node that is held now has started before, with the call of another."""
+    if core.brought_to(path, found.entry + 1 if found else 1) is None:
+        return False
+    if found is not None and found.status == "suspended":
+        text = "it had started with the node before it when it was held; what it did counts"
+        journal.note(core.state, JournalEntry(core.now, journal.NOTICE, path, "", text))
+    return True
+
+
 def over_limit(core: Core, path: NodePath, found: NodeState) -> bool:
     """Say whether a node that has ended may not be entered once more.
 
@@ -83,17 +105,12 @@ def over_limit(core: Core, path: NodePath, found: NodeState) -> bool:
 
 def begin(core: Core, path: NodePath, found: NodeState, token_id: str) -> None:
     """Start an execution of a node: a new entry, and a new pass where it had ended before."""
-    current_round = core.state.rounds.get(core.program.places[path].flow_path, 0)
     if found.status in ENDED:
         if not repeats_itself(core, path, found):
             found.retry = found.auto_retries = 0
-        found.loop += 1
         found.error_ignored = False
-        found.inner_loop = found.inner_loop + 1 if found.round == current_round else 1
-    elif found.round != current_round:
-        found.inner_loop = 1
-    found.round = current_round
-    found.entry += 1
+    found.entry, found.loop, found.inner_loop = next_pass(core, path, found)
+    found.round = current_round(core, path)
     found.note = ""
     if core.state.warnings:
         core.state.warnings.pop(path, None)  # those of the execution before
@@ -101,6 +118,19 @@ def begin(core: Core, path: NodePath, found: NodeState, token_id: str) -> None:
     core.change(path, "running")
     if core.observer:
         core.observer(Entered(path, found.entry, token_id))
+
+
+def current_round(core: Core, path: NodePath) -> int:
+    """Return how often the flow around a node was entered."""
+    return core.state.rounds.get(core.program.places[path].flow_path, 0)
+
+
+def next_pass(core: Core, path: NodePath, found: NodeState) -> Pass:
+    """Return the counters of the execution that begins when a node is entered now."""
+    again = found.status in ENDED
+    is_known = found.round == current_round(core, path)
+    inner_loop = found.inner_loop + again if is_known else 1
+    return Pass(found.entry + 1, found.loop + again, inner_loop)
 
 
 def repeats_itself(core: Core, path: NodePath, found: NodeState) -> bool:

@@ -24,26 +24,32 @@ from typing import Final, NamedTuple, assert_never
 
 from pydantic import JsonValue
 
-from activities.contract import RunSettings
+from activities.contract import Outcome, Polling, RunSettings, Unresolved, Waiting
 from translator.plan import ROOT, NodePath, Plan, Task, Variable, VariableKey, join_path
-from workflows.machine import nodes, tasks, telling
+from workflows.machine import journal, nodes, reports, tasks, telling
 from workflows.machine.checks import Refusal
-from workflows.machine.core import FOLLOWED, Core, Observer
+from workflows.machine.core import FOLLOWED, Brought, Core, Observer
 from workflows.machine.events import (
+    ChildChanged,
+    ChildEnded,
+    ChildStarted,
     Command,
     Evaluated,
     Event,
+    RunTask,
     SetTimer,
     TaskEnded,
     TimerFired,
     TimerKind,
+    Unstarted,
     Verb,
     VerbName,
+    WatchChild,
 )
 from workflows.machine.flow import drive
 from workflows.machine.program import Program, lay_out
-from workflows.machine.state import JOURNAL_LENGTH, JournalEntry, Phase, RunState, Token
-from workflows.machine.verbs import VERBS, allowed_on, refusal, replace, stop_all
+from workflows.machine.state import JournalEntry, Phase, RunState, Token
+from workflows.machine.verbs import VERBS, allowed_on, carry_out, refusal, replace, stop_all
 
 TIMED: Final[Mapping[TimerKind, tuple[Phase, ...]]] = {
     "timeout": FOLLOWED,
@@ -113,7 +119,7 @@ class Machine:
         for variable in given.replaced.values():
             replace(core, ROOT, variable, "given", str(given.context.get("operator", "")))
         for line in telling.tell_clear(core, given.replaced.values()):
-            self.note(JournalEntry(now, "warning", node=ROOT, operator="", reason=line))
+            self.note(JournalEntry(now, journal.NOTICE, node=ROOT, operator="", reason=line))
         state.rounds[ROOT] = 1
         core.change(ROOT, "running").entry = 1
         first = given.start_at or self.plan.flow.start
@@ -137,16 +143,16 @@ class Machine:
         """
         core = self._at(now)
         match event:
-            case TaskEnded(path, entry, outcome):
-                node = core.awaiting(path, entry, "calling", "polling")
-                if isinstance(node, Task):
-                    tasks.take_outcome(core, path, node, outcome)
+            case TaskEnded() | Unstarted():
+                self._end_step(event)
             case Evaluated(path, entry, values, error, warnings):
                 if core.awaiting(path, entry, "evaluating"):
                     telling.keep(core.state, path, warnings)
                     nodes.take_values(core, path, values, error)
             case TimerFired():
                 self._fire(event)
+            case ChildStarted() | ChildChanged() | ChildEnded():
+                reports.take(core, event)
             case Verb():
                 self._operate(event)
             case _:
@@ -164,6 +170,8 @@ class Machine:
             elif live.phase in ("sleeping", "retrying"):
                 kind = "wait" if live.phase == "sleeping" else "retry"
                 core.commands.append(SetTimer(path, found.entry, kind, live.deadline, node.name))
+            if live.child is not None:
+                core.commands.append(WatchChild(path, found.entry))
             if core.state.live.get(path) is live and isinstance(node, Task):
                 tasks.rearm_timeout(core, path, node)
         return self._drive()
@@ -182,17 +190,11 @@ class Machine:
 
     def note(self, entry: JournalEntry) -> None:
         """Write what was asked, and why it was refused if it was, into the run's journal."""
-        state = self.core.state
-        state.journal_count += 1
-        state.journal.append(entry)
-        del state.journal[:-JOURNAL_LENGTH]
+        journal.note(self.core.state, entry)
 
-    def was_accepted(self, request_id: str) -> bool:
-        """Say whether a verb with this request id was accepted before."""
-        journal = self.core.state.journal
-        return bool(request_id) and any(
-            entry.request_id == request_id and not entry.refusal for entry in journal
-        )
+    def was_done(self, verb: Verb) -> bool:
+        """Say whether this very request, known by its id, was accepted before."""
+        return journal.was_done(self.core.state, verb)
 
     def _at(self, now: float) -> Core:
         self.core.now = now
@@ -201,12 +203,37 @@ class Machine:
     def _drive(self) -> list[Command]:
         tasks.release(self.core)
         drive(self.core, nodes.enter)
+        self.core.brought.clear()
         if self.core.fatal is not None:
             stop_all(self.core)
             self.core.end_run(self.core.fatal)
             self.core.fatal = None
         commands, self.core.commands = self.core.commands, []
         return commands
+
+    def _end_step(self, event: TaskEnded | Unstarted) -> None:
+        node = self.core.awaiting(event.path, event.entry, "calling", "polling")
+        if isinstance(event, Unstarted):
+            if isinstance(node, Task):
+                tasks.call_again(self.core, event.path, node)
+        elif isinstance(node, Task):
+            if event.asked is not None:
+                pairs = zip(event.asked.then, event.then, strict=False)
+                self.core.brought = {a.step.path: Brought(a.step, end) for a, end in pairs}
+            tasks.take_outcome(self.core, event.path, node, event.outcome)
+        elif event.asked is not None:
+            self._stop_late(event.asked, event.outcome)
+
+    def _stop_late(self, asked: RunTask, outcome: Outcome) -> None:
+        """Have work stopped that a call began when nobody wanted it any more."""
+        if asked.step != "call" or not isinstance(outcome, Polling | Waiting):
+            return
+        if outcome.handle is not None:
+            inputs = asked.inputs if outcome.inputs is None else outcome.inputs
+            stop = asked._replace(
+                step="stop", inputs=inputs, handle=outcome.handle, outputs=outcome.outputs
+            )
+            self.core.commands.append(stop._replace(unresolved=Unresolved()))
 
     def _fire(self, event: TimerFired) -> None:
         core, path = self.core, event.path
@@ -224,20 +251,10 @@ class Machine:
                 assert_never(event.kind)
 
     def _operate(self, verb: Verb) -> None:
-        if self.was_accepted(verb.request_id):
+        if self.was_done(verb):
             return
         refused = refusal(self.core, verb)
-        why = refused.text if refused else ""
-        self.note(
-            JournalEntry(
-                at=self.core.now,
-                verb=verb.name,
-                node=verb.node,
-                operator=verb.operator,
-                reason=verb.reason,
-                refusal=why,
-                request_id=verb.request_id,
-            )
-        )
+        self.note(journal.entry_of(self.core, verb, refused.text if refused else ""))
         if refused is None:
-            VERBS[verb.name].apply(self.core, verb)
+            journal.remember(self.core.state, verb)
+            carry_out(self.core, verb)

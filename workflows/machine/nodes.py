@@ -130,7 +130,7 @@ def take_inputs(
     core: Core, path: NodePath, task: Task, values: Mapping[str, JsonValue], error: str
 ) -> None:
     """Go on with an inline task whose inputs were evaluated outside."""
-    traits = core.traits(task.plugin)
+    traits = core.traits_of(task)
     if error or traits is None:
         tasks.end_failed(core, path, task, tasks.rendering_failed(error))
     else:

@@ -20,6 +20,7 @@ from translator.plan import (
     Task,
     Value,
     Write,
+    flow_in,
     join_path,
     targets_of,
 )
@@ -50,18 +51,27 @@ class Place(NamedTuple):
     inputs: Inputs | None = None
 
 
+class Inner(NamedTuple):
+    """A node of an independent child, at any depth; `holder` is the task that starts the child."""
+
+    name: str
+    holder: NodePath
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
-    """All nodes of a plan by path, all flows by path."""
+    """All nodes of a plan by path, all flows by path; `inner` are the nodes of its children."""
 
     places: dict[NodePath, Place]
     flows: dict[FlowPath, Flow]
+    inner: dict[NodePath, Inner]
 
 
 def lay_out(plan: Plan) -> Program:
     """Index `plan`; once a run, linear in the number of nodes."""
     places: dict[NodePath, Place] = {}
     flows: dict[FlowPath, Flow] = {}
+    inner: dict[NodePath, Inner] = {}
     todo: list[tuple[FlowPath, Flow]] = [(ROOT, plan.flow)]
     while todo:
         flow_path, flow = todo.pop()
@@ -71,12 +81,27 @@ def lay_out(plan: Plan) -> Program:
             inputs = None
             if isinstance(node, Task):
                 inputs = part(node.inputs, node.raw, node.writes)
+                inner.update(nodes_within(path, node) if node.child else {})
             elif isinstance(node, Subflow):
                 todo.append((path, node.flow))
             ways = () if isinstance(node, FORKING) else targets_of(node)
             onward = join_path(flow_path, ways[0]) if ways else ""
             places[path] = Place(node, flow, flow_path, onward, inputs)
-    return Program(places, flows)
+    return Program(places, flows, inner)
+
+
+def nodes_within(holder: NodePath, task: Task) -> dict[NodePath, Inner]:
+    """Return the nodes of the child that a task starts, and of the children in it."""
+    found: dict[NodePath, Inner] = {}
+    todo: list[tuple[NodePath, Node]] = [(holder, task)]
+    while todo:
+        at, outer = todo.pop()
+        flow = flow_in(outer)
+        for node in flow.nodes.values() if flow else ():
+            path = join_path(at, node.id)
+            found[path] = Inner(node.name, holder)
+            todo.append((path, node))
+    return found
 
 
 def part(values: Mapping[str, Value], raw: Collection[str], writes: tuple[Write, ...]) -> Inputs:

@@ -15,14 +15,20 @@ Status: TypeAlias = Literal[
     "ready", "running", "suspended", "finished", "skipped", "failed", "revoked"
 ]
 Phase: TypeAlias = Literal[
-    "evaluating", "queued", "calling", "polling", "waiting", "sleeping", "retrying", "inside"
+    "evaluating",
+    "queued",
+    "calling",
+    "polling",
+    "waiting",
+    "sleeping",
+    "retrying",
+    "inside",
+    "child",
 ]
 
 Origin: TypeAlias = Literal["given", "pre_rendered", "output", "parameter", "operator"]
 """Where a value that was written comes from: given at the start, rendered once by the start event,
 an output of a node, a parameter of a subflow, a person."""
-
-JOURNAL_LENGTH = 500
 
 
 @dataclass(slots=True)
@@ -32,7 +38,8 @@ class NodeState:
     entry: counts every start, never reset. loop: passes of a loop, from 1; inner_loop: the same
     since the enclosing subflow was entered, valid while `round` is that subflow's round. retry:
     retries of this pass, of which `auto_retries` were automatic. since: seconds since the epoch of
-    the last change. note: what the plugin last said of itself for people, one short line.
+    the last change. note: what the plugin last said of itself for people, one short line. took:
+    whole seconds of the execution that ended last.
     """
 
     status: Status = "ready"
@@ -45,6 +52,7 @@ class NodeState:
     error_ignored: bool = False
     since: float = 0
     note: str = ""
+    took: int = 0
 
 
 def _no_values() -> dict[str, JsonValue]:
@@ -58,13 +66,28 @@ def _no_data() -> list[JsonValue]:
 
 
 @dataclass(slots=True)
+class ChildRun:
+    """The run of its own that a node has started, while it is open.
+
+    id: its workflow id, "" until it has begun. state: in the words of `StdopsState`, since when in
+    seconds since the epoch.
+    """
+
+    id: str = ""
+    state: str = "Running"
+    since: float = 0
+
+
+@dataclass(slots=True)
 class Live:
     """What is known of a node between its start and its end; kept while it is failed.
 
-    phase: `inside` is a subflow whose flow is under way. token: the branch that stands here.
-    deadline: when the timer of this phase fires, timeout_at: when the node's time limit ends, both
-    seconds since the epoch, 0 for none. rendered: the inputs as handed to the plugin. early:
-    callbacks that came before the node could take them. answering: a callback is being worked on.
+    phase: `inside` is a subflow whose flow is under way, `child` a run of its own. token: the
+    branch that stands here. deadline: when the timer of this phase fires, timeout_at: when the
+    node's time limit ends, both seconds since the epoch, 0 for none. rendered: the inputs as handed
+    to the plugin. early: callbacks that came before the node could take them. answering: a callback
+    is being worked on. ahead: how many nodes after this one travel with its call.
+    child: the run of its own, which may be open while the node is failed.
     """
 
     phase: Phase = "calling"
@@ -78,7 +101,9 @@ class Live:
     rendered: dict[str, JsonValue] = field(default_factory=_no_values)
     outputs: dict[str, JsonValue] = field(default_factory=_no_values)
     answering: bool = False
+    ahead: int = 0
     early: list[JsonValue] = field(default_factory=_no_data)
+    child: ChildRun | None = None
 
 
 @dataclass(slots=True)
@@ -98,7 +123,12 @@ class Token:
 
 @dataclass(slots=True)
 class JournalEntry:
-    """One verb: who, when, what, on which node, accepted or refused and why."""
+    """One verb: who, when, what, on which node, accepted or refused and why.
+
+    operator: who asked by his own word; client: as whom the client is known to the server. alias:
+    the name that was used, where it is another system's name for the verb. changed: the names of
+    the inputs or variables that were given, never values; the branches chosen; a timer's new end.
+    """
 
     at: float
     verb: str
@@ -107,6 +137,14 @@ class JournalEntry:
     reason: str
     refusal: str = ""
     request_id: str = ""
+    client: str = ""
+    alias: str = ""
+    changed: tuple[str, ...] = ()
+
+    @property
+    def who(self) -> str:
+        """Who asked, as far as anything is known of him."""
+        return self.operator or self.client
 
 
 class Writer(NamedTuple):
@@ -128,9 +166,13 @@ class RunState:
     retry replaced, for good, of which raw_overrides are not rendered. context: what the engine
     calls parent data. failed: error by path of the nodes that wait for an operator, in the order
     they failed. queued: tasks that wait for one of the slots counted by `executing`; `polling`
-    counts the polls asleep. fail_fast: the first failure ends the run. strict: a fragment that
-    cannot be evaluated fails its node; else `warnings` tell of it, by the path of the node, of its
-    latest execution, the newest last; of `warnings_dropped` more there is only the count.
+    counts the polls asleep and the children that are open. fail_fast: the first failure ends the
+    run. strict: a fragment that cannot be evaluated fails its node; else `warnings` tell of it, by
+    the path of the node, of its latest execution, the newest last; of `warnings_dropped` more there
+    is only the count.
+    journal: the latest entries of `journal_count`, with texts of `journal_chars` together;
+    journal_accepted, journal_refused: how many by verb, of all; journal_requests: what the latest
+    request ids that were accepted had asked for.
     """
 
     version: Literal[1] = 1
@@ -163,6 +205,10 @@ class RunState:
     outputs: dict[VariableKey, JsonValue] | None = None
     journal: list[JournalEntry] = field(default_factory=list[JournalEntry])
     journal_count: int = 0
+    journal_chars: int = 0
+    journal_accepted: dict[str, int] = field(default_factory=dict[str, int])
+    journal_refused: dict[str, int] = field(default_factory=dict[str, int])
+    journal_requests: dict[str, str] = field(default_factory=dict[str, str])
     warnings: dict[NodePath, list[str]] = field(default_factory=dict[NodePath, list[str]])
     warnings_dropped: int = 0
 

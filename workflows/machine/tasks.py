@@ -17,9 +17,10 @@ from activities.contract import (
 )
 from translator.plan import LoopConfig, NodePath, Task
 from translator.values import ReferenceCycle, source
-from workflows.machine import telling
-from workflows.machine.core import Core, Resolved
-from workflows.machine.events import CancelNode, RunTask, SetTimer, Step
+from workflows.machine import batches, children, telling
+from workflows.machine.calls import NOTHING_LEFT, gather_inputs, pass_of, put_step, seen_counters
+from workflows.machine.core import Brought, Core, Resolved
+from workflows.machine.events import CancelNode, SetTimer
 from workflows.machine.flow import fail, send
 from workflows.machine.state import Live
 from workflows.machine.timing import deadline_of
@@ -28,7 +29,6 @@ TIMED_OUT: Final = (
     "The node has been terminated by the system due to exceeding the 'Timeout Setting'."
 )
 
-NOTHING_LEFT: Final = Unresolved()
 ENDED_WELL: Final = Done()
 """Made once: a model made for every node would cost as much as the rest of its step."""
 
@@ -38,21 +38,28 @@ ENDED_WELL: Final = Done()
 
 def enter_task(core: Core, path: NodePath, task: Task) -> None:
     """Start a task; its time limit, if any, counts from here."""
-    if task.timeout is not None:
-        live = core.state.live[path]
-        live.timeout_at = core.now + task.timeout.after_s
-        entry = core.state.nodes[path].entry
-        core.commands.append(SetTimer(path, entry, "timeout", live.timeout_at, task.name))
+    limit(core, path, task)
     call(core, path, task)
+
+
+def limit(core: Core, path: NodePath, task: Task) -> None:
+    """Let a task's time limit, if it has one, count from now."""
+    if task.timeout is not None:
+        core.state.live[path].timeout_at = core.now + task.timeout.after_s
+        rearm_timeout(core, path, task)
 
 
 def call(core: Core, path: NodePath, task: Task) -> None:
     """Find a task's inputs, then call its plugin or do what it does inline."""
-    traits = core.traits(task.plugin)
+    brought = core.brought_to(path, core.state.nodes[path].entry)
+    if brought is not None:
+        land(core, path, task, brought)
+        return
+    traits = core.traits_of(task)
     if traits is None:
         end_failed(core, path, task, Failed(error=unknown_plugin(task)))
         return
-    if not traits.inline and not core.has_slot():
+    if traits.inline in ("", "child") and not core.has_slot():
         core.set_phase(path, "queued")
         core.state.queued.append(path)
         return
@@ -67,6 +74,19 @@ def call(core: Core, path: NodePath, task: Task) -> None:
         core.ask(path, gathered)
     else:
         request(core, path, task, traits, gathered)
+
+
+def land(core: Core, path: NodePath, task: Task, brought: Brought) -> None:
+    """Take the outcome of a task that has run already, with the call of one before it."""
+    live = core.set_phase(path, "calling")
+    live.rendered = dict(brought.step.inputs)
+    take_outcome(core, path, task, brought.outcome)
+
+
+def call_again(core: Core, path: NodePath, task: Task) -> None:
+    """Call a task anew whose call was cut short before anybody had begun it."""
+    core.set_phase(path, "inside")
+    call(core, path, task)
 
 
 def take_resolved(
@@ -97,24 +117,6 @@ def rendering_failed(reason: str) -> Failed:
     return Failed(error=error, rendering=True)
 
 
-def gather_inputs(core: Core, path: NodePath, task: Task) -> Resolved | Unresolved:
-    """Resolve the rendered inputs; loop counters that the node maps already have their new value.
-
-    Source: bamboo-engine ServiceActivityHandler.
-    """
-    inputs = core.inputs_of(path, task)
-    seen = seen_counters(core, path) if inputs.counted else {}
-    also: dict[str, JsonValue] = {w.variable: seen[w.output] for w in inputs.counted}
-    return core.gather(core.place(path).flow_path, inputs.rendered, also)
-
-
-def seen_counters(core: Core, path: NodePath) -> dict[str, int]:
-    """Return the loop counters as a plugin sees them in its inputs, the offset applied."""
-    found = core.state.nodes[path]
-    offset = core.settings.loop_offset
-    return {"_loop": found.loop + offset, "_inner_loop": found.inner_loop + offset}
-
-
 def supply(
     core: Core,
     path: NodePath,
@@ -124,7 +126,8 @@ def supply(
 ) -> None:
     """Go on with rendered inputs: the counters win over them, the raw inputs over both."""
     live = core.state.live[path]
-    live.rendered = {**rendered, **seen_counters(core, path), **core.inputs_of(path, task).raw}
+    seen = seen_counters(core, pass_of(core, path))
+    live.rendered = {**rendered, **seen, **core.inputs_of(path, task).raw}
     if traits.inline:
         start_inline(core, path, task, traits)
     else:
@@ -138,40 +141,8 @@ def request(
     live = core.set_phase(path, "calling")
     if unresolved.values:
         live.rendered = core.inputs_of(path, task).raw
-    core.commands.append(put_step(core, path, task, traits, "call", unresolved=unresolved))
-
-
-def put_step(  # noqa: PLR0913  the one place that puts a step together
-    core: Core,
-    path: NodePath,
-    task: Task,
-    traits: PluginTraits,
-    step: Step,
-    *,
-    unresolved: Unresolved = NOTHING_LEFT,
-    data: JsonValue = None,
-) -> RunTask:
-    """Put one step of a plugin together from what is known of the node."""
-    live = core.state.live[path]
-    seen = seen_counters(core, path)
-    return RunTask(
-        path=path,
-        entry=core.state.nodes[path].entry,
-        name=task.name,
-        plugin=task.plugin,
-        traits=traits,
-        step=step,
-        inputs=live.rendered,
-        unresolved=unresolved,
-        raw=tuple(core.inputs_of(path, task).raw),
-        loop=seen["_loop"],
-        inner_loop=seen["_inner_loop"],
-        executor=task.executor,
-        handle=live.handle,
-        outputs=live.outputs,
-        data=data,
-        after_s=live.after_s if step == "poll" else 0,
-    )
+    step = put_step(core, path, task, traits, "call", unresolved=unresolved)
+    core.commands.append(batches.with_followers(core, step, task))
 
 
 def start_inline(core: Core, path: NodePath, task: Task, traits: PluginTraits) -> None:
@@ -182,6 +153,8 @@ def start_inline(core: Core, path: NodePath, task: Task, traits: PluginTraits) -
             wait(core, path, task, Waiting(inputs=live.rendered))
         case "timer":
             sleep(core, path, task, traits)
+        case "child":
+            children.begin(core, path, task)
         case "display" | "":
             end_well(core, path, task, ENDED_WELL)
         case _:
@@ -423,6 +396,14 @@ def collected(core: Core, path: NodePath, loop: LoopConfig) -> list[JsonValue]:
     return passes if isinstance(passes, list) else []
 
 
+def take_back_pass(core: Core, path: NodePath, task: Task) -> None:
+    """Take back the last pass that a node's own loop has collected: it is done again."""
+    passes = collected(core, path, task.loop) if task.loop else []
+    if passes and task.loop and task.loop.outputs_key is not None:
+        flow_path = core.place(path).flow_path
+        core.write(flow_path, task.loop.outputs_key, passes[:-1], "output", path)
+
+
 # --- timers -----------------------------------------------------------------------------------
 
 
@@ -464,6 +445,7 @@ def cut_short(core: Core, path: NodePath, task: Task, error: str) -> None:
 
 def stop_outside(core: Core, path: NodePath, task: Task, live: Live) -> None:
     """Have a plugin stop the work that it started outside."""
+    core.leave_child(path, live)
     traits = core.traits(task.plugin)
     if traits is not None and not traits.inline and live.handle is not None:
         core.commands.append(put_step(core, path, task, traits, "stop"))

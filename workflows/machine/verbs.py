@@ -5,6 +5,7 @@ the signal journal and the Machine itself ask.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace as replaced
 from typing import Final, NamedTuple
 
 from pydantic import JsonValue
@@ -24,8 +25,8 @@ from translator.plan import (
     join_path,
     parent_path,
 )
-from translator.values import classify, source
-from workflows.machine import checks, tasks, telling
+from translator.values import classify, shown, source
+from workflows.machine import batches, checks, children, journal, tasks, telling
 from workflows.machine.checks import Refusal
 from workflows.machine.core import Core
 from workflows.machine.events import CancelNode, Finish, SetTimer, Verb, VerbName
@@ -51,9 +52,22 @@ def refusal(core: Core, verb: Verb) -> Refusal | None:
     status = root.status if root else "ready"
     if status in ("finished", "failed", "revoked"):
         return Refusal("ended", f"the run is {status}; nothing can be done to it any more")
+    if (way := children.way_of(core, verb)) is not None:
+        return checks.check_child(core, way)
     if verb.node != ROOT and verb.node not in core.program.places:
-        return Refusal("unknown_node", f"there is no node {verb.node!r} in this run")
+        return Refusal("unknown_node", f"there is no node {shown(verb.node)} in this run")
+    if used := journal.other_use(core.state, verb):
+        text = f"request id {shown(verb.request_id)} was used before, for {used}; take a fresh one"
+        return Refusal("used_before", text)
     return VERBS[verb.name].check(core, verb)
+
+
+def carry_out(core: Core, verb: Verb) -> None:
+    """Do what a verb asks for: here, or in the child that it is meant for."""
+    if (way := children.way_of(core, verb)) is not None:
+        children.tell(core, way.holder, way.verb)
+    else:
+        VERBS[verb.name].apply(core, verb)
 
 
 # --- effects ----------------------------------------------------------------------------------
@@ -63,12 +77,15 @@ def pause(core: Core, verb: Verb) -> None:
     """Let nothing new start in a flow; what runs goes on, and its results land."""
     core.change(verb.node, "suspended")
     core.paused[verb.node] = None
+    batches.cut_below(core, verb.node)
+    children.tell_all(core, verb)
 
 
 def resume(core: Core, verb: Verb) -> None:
     """Let a paused flow go on."""
     core.change(verb.node, "running")
     free(core, verb.node)
+    children.tell_all(core, verb)
 
 
 def free(core: Core, holder: str) -> None:
@@ -79,13 +96,19 @@ def free(core: Core, holder: str) -> None:
 
 
 def revoke(core: Core, verb: Verb) -> None:
-    """End the run for good, or stop a subflow and leave its node failed."""
+    """End the run for good, or stop a subflow or a child and leave its node failed."""
+    for path in children.below(core, verb.node):
+        core.leave_child(path, core.state.live[path], replaced(verb, node=ROOT, request_id=""))
+    node = core.place(verb.node).node if verb.node else None
+    if isinstance(node, Task):
+        tasks.force_fail(core, verb.node, node, f"stopped by {verb.who or 'an operator'}")
+        return
     if verb.node:
         core.cancel(verb.node)
         token = clear_flow(core, verb.node)
         core.state.tokens[token].node = verb.node
         live = core.set_phase(verb.node, "inside")
-        live.error = f"stopped by {verb.operator or 'an operator'}"
+        live.error = f"stopped by {verb.who or 'an operator'}"
         core.change(verb.node, "failed")
         core.state.failed[verb.node] = live.error
         return
@@ -160,12 +183,12 @@ def prepare_task(core: Core, verb: Verb, task: Task) -> None:
     passes = tasks.collected(core, verb.node, task.loop)
     if verb.this_pass:
         if key is not None and passes:
-            core.write(flow_path, key, passes[:-1], "operator", verb.operator)
+            core.write(flow_path, key, passes[:-1], "operator", verb.who)
         return
     found = core.state.nodes[verb.node]
     found.loop = found.inner_loop = 1
     if key is not None and passes:
-        core.write(flow_path, key, [], "operator", verb.operator)
+        core.write(flow_path, key, [], "operator", verb.who)
 
 
 def change_inputs(core: Core, verb: Verb, task: Task) -> None:
@@ -232,7 +255,7 @@ def choose(core: Core, verb: Verb) -> None:
 def force_fail(core: Core, verb: Verb) -> None:
     """Stop a running task and fail it."""
     node = core.place(verb.node).node
-    who = verb.operator or "an operator"
+    who = verb.who or "an operator"
     text = verb.reason or f"The node has been terminated by {who}."
     if isinstance(node, Task):
         tasks.force_fail(core, verb.node, node, text)
@@ -251,6 +274,7 @@ def callback(core: Core, verb: Verb) -> None:
 def pause_node(core: Core, verb: Verb) -> None:
     """Hold a node before it starts."""
     core.change(verb.node, "suspended")
+    batches.cut_before(core, verb.node)
 
 
 def resume_node(core: Core, verb: Verb) -> None:
@@ -284,11 +308,12 @@ def set_variables(core: Core, verb: Verb) -> None:
         variable = core.find(flow_path, key) or known.get(key)
         if variable is not None:
             changed.append(retype(variable, value, known))
-            replace(core, flow_path, changed[-1], "operator", verb.operator)
+            replace(core, flow_path, changed[-1], "operator", verb.who)
     telling.tell_clear(core, changed)
     for key, variable in verb.variables.items():
         if core.find(flow_path, key) is not None:
-            replace(core, flow_path, variable, "operator", verb.operator)
+            replace(core, flow_path, variable, "operator", verb.who)
+    batches.cut_below(core, flow_path)
 
 
 def retype(variable: Variable, value: JsonValue, declared: Mapping[str, Variable]) -> Variable:
@@ -375,7 +400,8 @@ def allowed_on(core: Core, path: NodePath) -> list[VerbName]:
     fitting: list[VerbName] = [
         name for name in OFFERED if refusal(core, Verb(name, path, data=0)) is None
     ]
-    node = core.place(path).node if path else None
+    place = core.program.places.get(path)
+    node = place.node if place else None
     is_gateway = isinstance(node, Exclusive | ConditionalParallel)
     if is_gateway and checks.status_of(core, path) == "failed":
         fitting.append("choose")

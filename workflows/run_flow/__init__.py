@@ -8,6 +8,8 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
     HandleQueryInput,
+    HandleSignalInput,
+    HandleUpdateInput,
     Interceptor,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
@@ -16,7 +18,8 @@ from temporalio.worker import (
 from workflows.run_flow.handlers import Operated
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.messages import RunInput, RunResult, read_message
+    from workflows.clients import CLIENT, from_headers
+    from workflows.messages import MESSAGES, REPORT, RunInput, RunResult, read_message
 
 METADATA_QUERY = "__temporal_workflow_metadata"
 
@@ -57,7 +60,10 @@ class Paged(Protocol):
 
 
 class PageInterceptor(Interceptor):
-    """Draws the page's current details when, and only when, the Web UI asks for them."""
+    """Draws the page's current details when, and only when, the Web UI asks for them.
+
+    Tells handlers which client they serve, too, and sees that none gets more than one argument.
+    """
 
     def workflow_interceptor_class(
         self,
@@ -68,6 +74,21 @@ class PageInterceptor(Interceptor):
 
 
 class _PageInbound(WorkflowInboundInterceptor):
+    async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002  the SDK's name
+        CLIENT.set(from_headers(input.headers))
+        input.args = _one(input.signal, input.args)
+        await super().handle_signal(input)
+
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:  # noqa: A002  the SDK's name
+        CLIENT.set(from_headers(input.headers))
+        input.args = _one(input.update, input.args)
+        super().handle_update_validator(input)
+
+    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:  # noqa: A002  the SDK's name
+        CLIENT.set(from_headers(input.headers))
+        input.args = _one(input.update, input.args)
+        return await super().handle_update_handler(input)
+
     async def handle_query(self, input: HandleQueryInput) -> Any:  # noqa: A002  the SDK's name
         answer = await super().handle_query(input)
         if input.query == METADATA_QUERY:
@@ -79,9 +100,17 @@ class _PageInbound(WorkflowInboundInterceptor):
         return answer
 
 
+def _one(name: str, args: Sequence[Any]) -> Sequence[Any]:
+    """Return a verb's arguments as one, which is refused where there are several.
+
+    A handler that is called with more than it takes would fail the workflow task for ever.
+    """
+    return [list(args)] if name in (*MESSAGES, REPORT) and len(args) > 1 else args
+
+
 def _drop_unnamed(definitions: Any) -> None:
     """Leave out the handlers of unknown names: a form that offers them would only mislead."""
-    named = [each for each in definitions if each.name]
+    named = [each for each in definitions if each.name and each.name != REPORT]
     del definitions[:]
     definitions.extend(named)
 

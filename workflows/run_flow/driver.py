@@ -7,44 +7,58 @@ or the end. No rule of the engine stands here.
 import asyncio
 from collections.abc import Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, Final, assert_never, cast
+from typing import Any, Final, TypeVar, assert_never, cast
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+from workflows.run_flow import listing
+from workflows.run_flow.children import ChildRuns, input_of
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import (
+        BATCH,
         EVALUATE,
         LOAD_PLAN,
+        BatchResult,
         EvaluateCall,
         EvaluateResult,
         Failed,
         LoadedPlan,
         LoadPlan,
+        Outcome,
         OutcomeMessage,
-        PluginCall,
     )
-    from translator.plan import NodePath
+    from translator.plan import ROOT, Literal, NodePath, Variable
+    from workflows.calls import activity_id, batch_of, call_of, summary_of
     from workflows.inputs import read_inputs
     from workflows.machine.core import Observer
     from workflows.machine.events import (
         CancelNode,
         Command,
+        CutShort,
         Evaluate,
         Evaluated,
         Event,
         Finish,
+        ForChild,
+        LeaveChild,
         RunTask,
         SetTimer,
+        StartChild,
         TaskEnded,
+        TellChild,
         TimerFired,
+        Unstarted,
         Verb,
+        WatchChild,
     )
     from workflows.machine.machine import Given, Machine
     from workflows.machine.state import dump_state, load_state
     from workflows.machine.view import stdops_state
     from workflows.messages import Carried, RunInput, RunResult
+    from workflows.reporting import report_of
     from workflows.system import RunFacts, system_of
 
 DRAIN_EVENTS: Final = 20_000
@@ -59,6 +73,9 @@ MARGIN_S: Final = 30
 SUMMARY_LENGTH: Final = 200
 
 
+AnswerT = TypeVar("AnswerT")
+
+
 class Driver:
     """What both workflow types share: one Machine, and the handles of what it asked for."""
 
@@ -67,17 +84,23 @@ class Driver:
         self.observer: Observer | None = None
         self._digest = ""
         self._handles: dict[NodePath, list[tuple[int, asyncio.Task[None]]]] = {}
+        self._cut: set[tuple[NodePath, int]] = set()
+        self._late: list[Unstarted] = []
         self._opening = False
         self._executing = 0
         self._steps = 0
         self._finish: Finish | None = None
         self._broken: BaseException | None = None
         self._published: tuple[str, int] = ("", 0)
+        self._given = RunInput()
+        self._reported = ("Running", False, "")
+        self.children = ChildRuns(self.apply, self._count)
 
     # --- the run ---
 
     async def drive(self, given: RunInput) -> RunResult:
         """Run a template to its end, in one part or several."""
+        self._given = given
         loaded = await self._load(given)
         self._digest = loaded.digest
         commands = self._open(given, loaded)
@@ -86,15 +109,16 @@ class Driver:
             await self._go_on(given)
         except asyncio.CancelledError:
             self.apply(Verb("revoke", operator="Temporal", reason="workflow cancelled"))
-            await self._quiet()
             self._publish()
+            await self._quiet()
             raise
         return self._result()
 
     async def _load(self, given: RunInput) -> LoadedPlan:
         version = None if given.version is None else str(given.version)
         digest = given.carried.digest if given.carried else given.digest
-        ask = LoadPlan(template=given.template, version=version, digest=digest)
+        part = given.parent.part if given.parent else ""
+        ask = LoadPlan(template=given.template, version=version, digest=digest, part=part)
         try:
             return await workflow.execute_activity(
                 LOAD_PLAN,
@@ -107,6 +131,7 @@ class Driver:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
+            listing.write_refused(given, listing.told_attributes(error))
             raise _reworded(error) from error
 
     def _open(self, given: RunInput, loaded: LoadedPlan) -> list[Command]:
@@ -131,10 +156,11 @@ class Driver:
         system = system_of(loaded.plan, loaded.settings, given.project, facts)
         problems = [*inputs.problems, *system.problems]
         if problems:
+            listing.write_refused(given, loaded.settings.search_attributes)
             raise ApplicationError("; ".join(problems), type="SOP220", non_retryable=True)
         return Given(
             variables=system.root,
-            replaced=inputs.variables,
+            replaced={**inputs.variables, **_handed_down(given, loaded)},
             inherited=system.inherited,
             context=system.context,
             fail_fast=given.on_failure == "fail",
@@ -154,17 +180,24 @@ class Driver:
             )
             if self._broken is not None:  # a bug of ours: shown by the workflow task, never hidden
                 raise self._broken
+            late, self._late = self._late, []
+            for event in late:
+                self.apply(event)
             if self._finish is None and self._executing == 0 and self._is_long():
                 await self._roll_over(given)
-        await self._quiet()
         self._publish()
+        await self._quiet()
 
     async def _quiet(self) -> None:
-        """Wait until what was told to stop has stopped, and every verb has its answer."""
-        running = [task for handles in self._handles.values() for _, task in handles]
-        if running:
-            await workflow.wait(running)
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        """Wait until what was told to stop has stopped, and every verb has its answer.
+
+        A call that ends late may have something stopped in its turn. A child that has told its end
+        may still be watched.
+        """
+        self.children.stop_watching()
+        await workflow.wait_condition(
+            lambda: not self._handles and workflow.all_handlers_finished()
+        )
 
     # --- rolling over ---
 
@@ -192,8 +225,10 @@ class Driver:
         if self._executing or self._finish is not None:
             return
         carried = Carried(digest=self._digest, state=dump_state(self.machine().state))
-        onward = given.model_copy(update={"carried": carried, "inputs": {}})
-        workflow.continue_as_new(onward.model_dump(mode="json", exclude_defaults=True))
+        parent = given.parent.model_copy(update={"values": {}}) if given.parent else None
+        onward = given.model_copy(update={"carried": carried, "inputs": {}, "parent": parent})
+        fields = onward.model_dump(mode="json", exclude_defaults=True)
+        workflow.continue_as_new(fields, memo=workflow.memo())
 
     # --- events and commands ---
 
@@ -217,25 +252,48 @@ class Driver:
                     self._spawn(command, self._evaluate(command))
                 case SetTimer():
                     self._spawn(command, self._timer(command))
-                case CancelNode(path, entry):
-                    self._cancel(path, entry)
+                case StartChild() | WatchChild() | TellChild() | LeaveChild():
+                    self._do_for_child(command)
+                case CancelNode() | CutShort():
+                    self._cancel(command)
                 case Finish():
                     self._finish = command
                 case _:
                     assert_never(command)
         self._steps += 1
 
+    def _do_for_child(self, command: ForChild) -> None:
+        """Start, watch, tell or leave a child; none of it is cancelled with the node."""
+        machine = self.machine()
+        given = None
+        if isinstance(command, StartChild):
+            given = input_of(command, self._given, self._digest, machine)
+        work = self.children.perform(command, given, machine.core.settings.runs_url)
+        self._keep(command.path, -command.entry, work)
+
     def _spawn(
         self, command: RunTask | Evaluate | SetTimer, work: Coroutine[Any, Any, None]
     ) -> None:
         """Start work for a command; a stop is not cancelled with what it stops."""
         stops = isinstance(command, RunTask) and command.step == "stop"
-        task = asyncio.create_task(work)
-        handles = self._handles.setdefault(command.path, [])
-        handles.append((-command.entry if stops else command.entry, task))
-        task.add_done_callback(lambda done, path=command.path: self._forget(path, done))
+        self._keep(command.path, -command.entry if stops else command.entry, work)
 
-    def _forget(self, path: NodePath, done: "asyncio.Task[None]") -> None:
+    def _keep(self, path: NodePath, number: int, work: Coroutine[Any, Any, None]) -> None:
+        """Start work and hold it until it is done."""
+        task = asyncio.create_task(work)
+        self._handles.setdefault(path, []).append((number, task))
+        task.add_done_callback(lambda done: self._forget(path, number, done))
+
+    def _count(self, change: int) -> None:
+        """Count what must not be cut off by rolling over."""
+        self._executing += change
+        self._steps += 1
+
+    def _forget(self, path: NodePath, number: int, done: "asyncio.Task[None]") -> None:
+        if (path, number) in self._cut:  # it was cut short, and gave no answer
+            self._cut.discard((path, number))
+            self._late.append(Unstarted(path, number))
+            self._steps += 1
         if not done.cancelled() and (error := done.exception()) is not None:
             self._broken = error
             self._steps += 1
@@ -245,69 +303,65 @@ class Driver:
         else:
             self._handles.pop(path, None)
 
-    def _cancel(self, path: NodePath, entry: int) -> None:
-        for number, task in self._handles.get(path, []):
-            if number == entry:
+    def _cancel(self, command: CancelNode | CutShort) -> None:
+        if isinstance(command, CutShort):
+            self._cut.add((command.path, command.entry))
+        for number, task in self._handles.get(command.path, []):
+            if number == command.entry:
                 task.cancel()
 
     async def _step(self, command: RunTask) -> None:
-        """Carry out one step of a plugin by an activity whose type is the plugin's code."""
+        """Carry out one step of a plugin, and the calls that travel with it, by one activity."""
         counts = command.step != "poll"
         self._executing += counts
         try:
-            outcome = (await self._execute(command)).outcome
+            outcome, *then = await self._execute(command)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 return
-            outcome = Failed(error=_reason(error))
+            outcome, then = Failed(error=_reason(error)), []
         finally:
             self._executing -= counts
             self._steps += 1
+        self._cut.discard((command.path, command.entry))
         if command.step != "stop":
-            self.apply(TaskEnded(command.path, command.entry, outcome))
+            self.apply(TaskEnded(command.path, command.entry, outcome, command, then))
 
-    async def _execute(self, command: RunTask) -> OutcomeMessage:
-        traits = command.traits
+    async def _execute(self, command: RunTask) -> Sequence[Outcome]:
+        """Run the activity of a step, whose type is the plugin's code, or that of a batch."""
+        machine, run = self.machine(), workflow.info().workflow_id
+        if command.then:
+            batch = batch_of(command, machine, run)
+            result = await self._activity(command, BATCH, batch, BatchResult)
+            return result.outcomes
+        call = call_of(command, machine, run)
+        message = await self._activity(command, command.plugin.code, call, OutcomeMessage)
+        return [message.outcome]
+
+    async def _activity(
+        self, command: RunTask, kind: str, given: object, answer: type[AnswerT]
+    ) -> AnswerT:
+        traits = [command.traits, *(each.step.traits for each in command.then)]
+        # what a call began while it was cancelled must be known, so that it can be stopped
+        may_begin = command.step == "call" and (bool(command.then) or not command.traits.quick)
+        manner = workflow.ActivityCancellationType
         return await workflow.execute_activity(
-            command.plugin.code,
-            self._call(command),
-            result_type=OutcomeMessage,
-            activity_id=self._activity_id(command),
-            summary=_summary(command),
-            task_queue=traits.queue or None,
+            kind,
+            given,
+            result_type=answer,
+            activity_id=activity_id(command, self._steps),
+            summary=summary_of(command),
+            task_queue=command.traits.queue or None,
             schedule_to_close_timeout=STOP_LIMIT if command.step == "stop" else None,
-            start_to_close_timeout=timedelta(seconds=traits.call_timeout_s + MARGIN_S),
-            heartbeat_timeout=timedelta(seconds=traits.heartbeat_s),
+            start_to_close_timeout=timedelta(
+                seconds=max(each.call_timeout_s for each in traits) + MARGIN_S
+            ),
+            heartbeat_timeout=timedelta(seconds=min(each.heartbeat_s for each in traits)),
             retry_policy=RetryPolicy(),
+            cancellation_type=(
+                manner.WAIT_CANCELLATION_COMPLETED if may_begin else manner.TRY_CANCEL
+            ),
         )
-
-    def _call(self, command: RunTask) -> PluginCall:
-        """Return what the activity gets."""
-        context = self.machine().state.context
-        executor = command.executor or context.get("executor") or context.get("operator", "")
-        return PluginCall(
-            step=command.step,
-            plugin=command.plugin,
-            run=workflow.info().workflow_id,
-            node=command.path,
-            entry=command.entry,
-            name=command.name,
-            inputs=dict(command.inputs),
-            unresolved=command.unresolved,
-            raw=command.raw,
-            loop=command.loop,
-            inner_loop=command.inner_loop,
-            context={**context, "executor": executor},
-            handle=command.handle,
-            outputs=dict(command.outputs),
-            data=command.data,
-            strict=self.machine().state.strict,
-        )
-
-    def _activity_id(self, command: RunTask) -> str:
-        """Return node path and entry; later steps of one execution are told apart by a number."""
-        name = f"{command.path}:{command.entry}"
-        return name if command.step == "call" else f"{name}:{command.step}{self._steps}"
 
     async def _evaluate(self, command: Evaluate) -> None:
         """Have values evaluated in the sandbox by a short activity."""
@@ -371,34 +425,41 @@ class Driver:
     # --- the list page ---
 
     def _publish(self) -> None:
-        """Write the run's search attributes, together, when they change."""
+        """Write the run's search attributes, together, when they change; the memo once."""
         machine = self.machine()
-        known = machine.core.settings.search_attributes
+        self._report()
         shown = (stdops_state(machine.state), len(machine.state.failed))
-        if shown == self._published or not known:
+        if shown == self._published:
             return
         first = not self._published[0]
         self._published = shown
-        texts = {"StdopsState": shown[0], **(self._constant_texts() if first else {})}
-        updates: list[SearchAttributeUpdate[Any]] = [
-            SearchAttributeKey.for_keyword(key).value_set(text)
-            for key, text in texts.items()
-            if text and key in known
-        ]
-        if "StdopsFailedNodes" in known:
-            key = SearchAttributeKey.for_int("StdopsFailedNodes")
-            updates.append(key.value_set(shown[1]))
-        # the SDK's own signature leaves the value's type open
-        workflow.upsert_search_attributes(updates)  # pyright: ignore[reportUnknownMemberType]
+        if first:
+            listing.keep_memo(machine.plan, self._digest)
+        constant = listing.constant_texts(machine) if first else {}
+        texts = {"StdopsState": shown[0], **constant}
+        listing.write(machine.core.settings.search_attributes, texts, shown[1])
 
-    def _constant_texts(self) -> dict[str, str]:
-        """Return the search attributes that stay as they are for the whole run."""
-        machine = self.machine()
-        return {
-            "StdopsTemplate": machine.plan.template_key,
-            "StdopsOperator": str(machine.state.context.get("operator", "")),
-            "StdopsProject": str(machine.state.context.get("project_name", "")),
-        }
+    def _report(self) -> None:
+        """Tell the parent, if there is one, how the run stands, when that changes."""
+        parent = self._given.parent
+        if parent is None:
+            return
+        report = report_of(parent, self.machine(), self._finish, workflow.info().workflow_id)
+        told = (report.state, report.over, report.error)
+        if told != self._reported:
+            self._reported = told
+            self._keep(ROOT, -1, self.children.report(parent, report))
+
+
+def _handed_down(given: RunInput, loaded: LoadedPlan) -> dict[str, Variable]:
+    """Return the variables of a child whose values its parent gives; they are rendered already."""
+    known = loaded.plan.flow.variables
+    values = given.parent.values if given.parent else {}
+    return {
+        key: known[key].model_copy(update={"kind": "plain", "value": Literal(value=value)})
+        for key, value in values.items()
+        if key in known
+    }
 
 
 def _reason(error: ActivityError) -> str:
@@ -412,12 +473,6 @@ def _reworded(error: ActivityError) -> ApplicationError:
     cause = error.cause
     kind = cause.type if isinstance(cause, ApplicationError) else "SOP508"
     return ApplicationError(_reason(error), type=kind, non_retryable=True)
-
-
-def _summary(command: RunTask) -> str:
-    """Return what the timeline shows for a step."""
-    name = command.name or command.path
-    return (name if command.step == "call" else f"{name} · {command.step}")[:SUMMARY_LENGTH]
 
 
 def _timer_summary(command: SetTimer) -> str:

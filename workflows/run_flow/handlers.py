@@ -4,21 +4,25 @@ Handlers validate, fold the verb into the Machine and return; they take one argu
 check it here, so that no payload can fail a workflow task.
 """
 
-import difflib
 import time  # noqa: TID251  for queries only, see `_clock`
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from workflows.run_flow.driver import Driver
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.machine.addressing import Unclear, find_node
-    from workflows.machine.events import Verb, VerbName
-    from workflows.machine.state import JournalEntry, dump_state
+    from workflows.clients import CLIENT
+    from workflows.machine import journal
+    from workflows.machine.addressing import Unclear, find_failed, find_node
+    from workflows.machine.children import Way, way_of
+    from workflows.machine.events import TellChild, Verb, VerbName
+    from workflows.machine.foresee import Foreseen, foresee
+    from workflows.machine.state import JournalEntry, RunState
     from workflows.machine.view import (
         Explanation,
         Status,
@@ -33,13 +37,21 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.messages import (
         MESSAGES,
+        REPORT,
         TEACHING,
-        VerbMessage,
+        FailedMessage,
+        Report,
+        Request,
+        named_in,
         node_named,
         read_message,
+        read_request,
         to_verb,
+        unknown_name,
     )
 
+NOTHING: Final = RawValue(Payload())
+"""What a handler is given that is called without an input."""
 LOADING: Final = "the run is loading its plan; if that lasts, no worker polls its task queue"
 
 
@@ -48,92 +60,154 @@ class Operated(Driver):
 
     def __init__(self) -> None:
         super().__init__()
-        self._early: list[tuple[VerbName, Any]] = []
+        self._early: list[tuple[str, Request | str]] = []
+        self._early_reports: list[Report] = []
 
     def take_early(self) -> None:
         """Carry out the signals that came before the plan was there, in their order."""
         early, self._early = self._early, []
-        for name, arg in early:
-            self.take_signal(name, arg)
+        for name, request in early:
+            self.take_signal(name, request)
+        for report in self._early_reports:
+            self.take_report(report)
+        self._early_reports.clear()
 
     # --- verbs ---
 
-    def take_signal(self, name: VerbName, arg: Any) -> None:
-        """Take a verb that came as a signal; a refusal is written into the journal."""
+    def take_signal(self, name: str, request: Request | str) -> None:
+        """Take what came as a signal; a refusal is written into the journal."""
         if self._machine is None:
-            self._early.append((name, arg))
+            self._early.append((name, request))
             return
-        message = read_message(MESSAGES[name], arg)
-        verb = message if isinstance(message, str) else self._addressed(name, message)
-        if isinstance(verb, str):
-            self._note_refused(name, verb)
-        elif isinstance(message, VerbMessage) and not message.dry_run:
-            self.apply(verb)
+        if isinstance(request, str):
+            self._note(JournalEntry(workflow.time(), name, "", "", "", request))
+        elif isinstance(request.message, str):
+            self._note_refused(request, request.message)
+        elif not request.message.dry_run:
+            verb = self._addressed(request)
+            if isinstance(verb, str):
+                self._note_refused(request, verb)
+            else:
+                self.apply(verb)
 
-    def _note_refused(self, name: str, why: str) -> None:
-        entry = JournalEntry(workflow.time(), name, node="", operator="", reason="", refusal=why)
+    def _note_refused(self, request: Request, why: str) -> None:
+        """Note a verb that cannot be given to the Machine, with what can be read of it."""
+        self._note(
+            JournalEntry(
+                at=workflow.time(),
+                verb=request.verb,
+                node=named_in(request.arg, "node"),
+                operator=named_in(request.arg, "operator"),
+                reason=named_in(request.arg, "reason"),
+                refusal=why,
+                request_id=named_in(request.arg, "request_id"),
+                client=request.client,
+                alias=request.alias,
+            )
+        )
+
+    def _note(self, entry: JournalEntry) -> None:
         self.machine().note(entry)
         self._steps += 1  # refused signals make the history longer too
 
-    def _addressed(self, name: VerbName, message: VerbMessage) -> Verb | str:
-        """Return the verb on the node that the message means, or why that is not clear."""
-        found = find_node(self.machine().core.program, node_named(message))
-        if isinstance(found, Unclear):
-            return found.text
-        return to_verb(name, message, found)
+    def _addressed(self, request: Request) -> Verb | str:
+        """Return the verb on the node that a good request means, or why that is not clear."""
+        if isinstance(request.message, str):
+            return request.message
+        core, named = self.machine().core, node_named(request.message)
+        if isinstance(request.message, FailedMessage) and not named:
+            found = find_failed(core.program, core.state.failed)
+        else:
+            found = find_node(core.program, named)
+        return (
+            found.text if isinstance(found, Unclear) else to_verb(request, request.message, found)
+        )
 
-    def validate_update(self, name: VerbName, arg: Any) -> None:
+    @workflow.signal(name=REPORT, description="A child says how it stands; not for people")
+    def child_reports(self, arg: Any = None) -> None:
+        """Take a report of a child; what is none is passed over."""
+        report = read_message(Report, arg)
+        if isinstance(report, str):
+            return
+        if self._machine is None:
+            self._early_reports.append(report)
+        else:
+            self.take_report(report)
+
+    def take_report(self, report: Report) -> None:
+        """Fold what a child reports."""
+        event = report.event()
+        if event is not None:
+            self.apply(event)
+
+    async def _pass_on(self, way: Way, verb: Verb, *, dry_run: bool) -> dict[str, Any]:
+        """Have a child carry out an update; what it says is the answer, and is noted here too."""
+        machine = self.machine()
+        entry = machine.state.nodes[way.holder].entry
+        told = await self.children.update(TellChild(way.holder, entry, verb), way, dry_run=dry_run)
+        if not dry_run:
+            self._note(journal.entry_of(machine.core, verb, told.refusal))
+        if told.refusal:
+            raise _refused(told.refusal, told.code)
+        return told.answer
+
+    def validate_update(self, request: Request | str) -> None:
         """Refuse an update that cannot be carried out; leaves no trace in the history."""
-        message = read_message(MESSAGES[name], arg)
-        if isinstance(message, str):
-            raise _refused(message)
+        if isinstance(request, str):
+            raise _refused(request)
+        if isinstance(request.message, str):
+            raise _refused(request.message)
         if self._machine is not None:
-            self._accept(name, message)
+            self._accept(request)
 
-    def _accept(self, name: VerbName, message: VerbMessage) -> Verb:
-        """Return the verb that a message asks for; raises the refusal where there is one."""
-        verb = self._addressed(name, message)
+    def _accept(self, request: Request) -> Verb:
+        """Return the verb that is asked for; raises the refusal where there is one."""
+        verb = self._addressed(request)
         if isinstance(verb, str):
             raise _refused(verb)
-        if self.machine().was_accepted(verb.request_id):
+        if self.machine().was_done(verb):
             return verb
         refused = self.machine().refusal(verb, workflow.time())
         if refused is not None:
             raise _refused(refused.text, refused.code)
         return verb
 
-    async def take_update(self, name: VerbName, arg: Any) -> dict[str, Any]:
+    async def take_update(self, request: Request | str) -> dict[str, Any]:
         """Carry out a verb that came as an update and say where that leads."""
-        await workflow.wait_condition(lambda: self._machine is not None)
-        message = read_message(MESSAGES[name], arg)
-        if isinstance(message, str):
-            raise _refused(message)
-        verb = self._accept(name, message)
-        if not message.dry_run:
+        if isinstance(request, str):
+            raise _refused(request)
+        if self._machine is None:  # else what was validated is carried out before anything else
+            await workflow.wait_condition(lambda: self._machine is not None)
+        verb = self._accept(request)
+        machine, now = self.machine(), workflow.time()
+        if (way := way_of(machine.core, verb)) is not None and not isinstance(request.message, str):
+            return await self._pass_on(way, verb, dry_run=request.message.dry_run)
+        again = machine.was_done(verb)
+        if not isinstance(request.message, str) and request.message.dry_run and not again:
+            return _told(foresee(machine, verb, now))
+        if not again:
             self.apply(verb)
-        machine = self.machine()
         return {
             "accepted": True,
             "state": stdops_state(machine.state),
-            "allowed_next": machine.allowed_on(verb.node, workflow.time()),
-            **({"dry_run": True} if message.dry_run else {}),
+            "allowed_next": machine.allowed_on(verb.node, now),
+            **({"repeated": True} if again else {}),
         }
 
     @workflow.signal(dynamic=True, description="Any other name is noted as refused")
-    def unknown_signal(self, name: str, _args: Sequence[RawValue]) -> None:
-        """Write a signal of an unknown name into the journal."""
-        if self._machine is not None:
-            self._note_refused(name, _unknown("signal", name))
+    def other_signal(self, name: str, args: Sequence[RawValue]) -> None:
+        """Take another system's name for a verb; any other goes into the journal as refused."""
+        self.take_signal(name, _request("signal", name, args))
 
     @workflow.update(dynamic=True, description="Any other name is refused")
-    def unknown_update(self, name: str, _args: Sequence[RawValue]) -> None:
-        """Refuse an update of an unknown name."""
-        raise _refused(_unknown("update", name))
+    async def other_update(self, name: str, args: Sequence[RawValue]) -> dict[str, Any]:
+        """Take another system's name for a verb; any other is refused."""
+        return await self.take_update(_request("update", name, args))
 
-    @unknown_update.validator
-    def validate_unknown(self, name: str, _args: Sequence[RawValue]) -> None:
-        """Refuse an update of an unknown name before it costs an event."""
-        raise _refused(_unknown("update", name))
+    @other_update.validator
+    def validate_other(self, name: str, args: Sequence[RawValue]) -> None:
+        """Refuse an update before it costs an event."""
+        self.validate_update(_request("update", name, args))
 
     # --- what people see ---
 
@@ -146,10 +220,10 @@ class Operated(Driver):
         return page(machine.plan, machine.state, settings, _clock(), run_id=run_id)
 
     @workflow.query(name="status", description="Where the run stands. No input")
-    def query_status(self, _arg: Any = None) -> Status | dict[str, str]:
+    def query_status(self, _arg: Any = None) -> Status | dict[str, Any]:
         """Return the run's state, its counts, and the nodes that run, wait or failed."""
         if self._machine is None:
-            return {"state": "Running", "reason": LOADING}
+            return {**Status(state="Running").model_dump(), "reason": LOADING}
         return status(self._machine.plan, self._machine.state, _clock())
 
     @workflow.query(name="explain", description="Why the run is not finished. No input")
@@ -157,7 +231,8 @@ class Operated(Driver):
         """Return which nodes hold the run, what they wait for, and what would release them."""
         if self._machine is None:
             return {"text": LOADING}
-        return explain(self._machine.plan, self._machine.state, _clock())
+        machine, run_id = self._machine, workflow.info().workflow_id
+        return explain(machine.plan, machine.state, _clock(), machine.core.settings, run_id)
 
     @workflow.query(name="diagram", description='The flow drawn as text, or {"format": "svg"}')
     def query_diagram(self, arg: Any = None) -> str:
@@ -169,9 +244,9 @@ class Operated(Driver):
         return draw(self._machine.plan, self._machine.state, _clock())
 
     @workflow.query(name="history", description="What operators did, oldest first. No input")
-    def query_history(self, _arg: Any = None) -> list[dict[str, Any]]:
-        """Return the journal of verbs, accepted and refused."""
-        return [] if self._machine is None else dump_state(self._machine.state).get("journal", [])
+    def query_history(self, _arg: Any = None) -> dict[str, Any]:
+        """Return the journal of verbs, accepted and refused, with counts by verb."""
+        return journal.history(RunState() if self._machine is None else self._machine.state)
 
     @workflow.query(name="variables", description="The variables as they stand. No input")
     def query_variables(self, _arg: Any = None) -> Variables:
@@ -183,24 +258,31 @@ Handler = Callable[..., Any]
 
 
 def _signal_handler(name: VerbName) -> Handler:
-    def handle(self: Operated, arg: Any = None) -> None:
-        self.take_signal(name, arg)
+    def handle(self: Operated, arg: RawValue = NOTHING) -> None:
+        self.take_signal(name, _request("signal", name, [arg]))
 
-    handle.__name__ = handle.__qualname__ = f"signal_{name}"
+    _sign(handle, f"signal_{name}")
     return workflow.signal(name=name, description=TEACHING[name])(handle)
 
 
 def _update_handler(name: VerbName) -> Handler:
-    async def handle(self: Operated, arg: Any = None) -> dict[str, Any]:
-        return await self.take_update(name, arg)
+    async def handle(self: Operated, arg: RawValue = NOTHING) -> dict[str, Any]:
+        return await self.take_update(_request("update", name, [arg]))
 
-    def validate(self: Operated, arg: Any = None) -> None:
-        self.validate_update(name, arg)
+    def validate(self: Operated, arg: RawValue = NOTHING) -> None:
+        self.validate_update(_request("update", name, [arg]))
 
-    handle.__name__ = handle.__qualname__ = f"update_{name}"
+    _sign(handle, f"update_{name}")
+    _sign(validate, f"validate_{name}")
     made = workflow.update(name=name, description=TEACHING[name])(handle)
     made.validator(validate)
     return made
+
+
+def _sign(handle: Handler, name: str) -> None:
+    """Name a handler; its `self` must have no type, or the SDK counts it among the arguments."""
+    handle.__name__ = handle.__qualname__ = name
+    del handle.__annotations__["self"]
 
 
 for _name in MESSAGES:
@@ -218,11 +300,32 @@ def _clock() -> float:
         return time.time()
 
 
-def _unknown(what: str, name: str) -> str:
-    """Say that there is no such signal or update, and which may have been meant."""
-    near = difflib.get_close_matches(name, MESSAGES, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(MESSAGES)}"
-    return f"there is no {what} {name!r}; {hint}"
+def _request(what: str, name: str, args: Sequence[Any]) -> Request | str:
+    """Return what is asked by a signal or update, or that there is none of that name."""
+    read = [_decoded(arg) for arg in args if arg is not NOTHING]
+    arg = read[0] if len(read) == 1 else read or None
+    return read_request(name, arg, CLIENT.get()) or unknown_name(what, name)
+
+
+def _decoded(arg: Any) -> Any:
+    """Return the value of an argument; one that is no JSON is a text that says so."""
+    if not isinstance(arg, RawValue):
+        return arg
+    try:
+        return workflow.payload_converter().from_payload(arg.payload)
+    except Exception as error:  # noqa: BLE001  whatever a converter raises, the run is not harmed
+        return f"no JSON ({type(error).__name__})"
+
+
+def _told(foreseen: Foreseen) -> dict[str, Any]:
+    """Return the answer to a dry run."""
+    return {
+        "accepted": True,
+        "dry_run": True,
+        "state": stdops_state(foreseen.state),
+        "would": foreseen.would,
+        "allowed_next": foreseen.allowed_next,
+    }
 
 
 def _refused(text: str, code: str = "unclear") -> ApplicationError:

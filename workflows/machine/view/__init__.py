@@ -4,15 +4,13 @@ Pure and deterministic: no clock, no I/O, no set is iterated; `now` is a paramet
 the epoch.
 """
 
+from workflows.machine.view.explain import Explanation, Holder, explain
 from workflows.machine.view.layout import Layout, layout
 from workflows.machine.view.page import page
 from workflows.machine.view.status import (
-    Explanation,
-    Holder,
     NodeView,
     Status,
     WarningView,
-    explain,
     status,
     stdops_state,
 )

@@ -1,4 +1,4 @@
-"""What a run does, in words: its state, what holds it, and what a person can do about it."""
+"""What a run does, in words: its state, its nodes, and what a person can do about them."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -24,16 +24,14 @@ from translator.plan import (
     join_path,
 )
 from translator.values import without_sealed
-from workflows.machine.state import RunState
+from workflows.machine.state import ChildRun, Live, RunState
 from workflows.machine.view.blocks import display_name
 from workflows.machine.view.signs import SIGNS, View, reason_of, view_of, waits_for
-from workflows.machine.view.signs import span as span_text
 from workflows.machine.view.width import clean
 
 StateWord: TypeAlias = Literal["Running", "Waiting", "Paused", "Failed", "Finished", "Revoked"]
 
 MASK: Final = "******"
-MOST_HOLDERS: Final = 50
 MOST_WARNINGS: Final = 100
 
 _WAITS: Final = ("waiting", "sleeping", "retrying")
@@ -50,11 +48,20 @@ _VERBS_BY_PHASE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
+class ChildView(Model):
+    """A run that a node has started: its workflow id, its state as `Status.state`, since when."""
+
+    id: str
+    state: str
+    since: float
+
+
 class NodeView(Model):
     """One node that a person may have to look at; `since` is in seconds since the epoch.
 
     look: one of the words in `signs`. held_by: the paused flow ("" is the run) or node that keeps
-    the way to it closed, None for none. deadline: when its timer fires, 0 for none.
+    the way to it closed, None for none. deadline: when its timer fires, 0 for none. note: what the
+    plugin says of itself for people. child: the run of its own that it has started, while open.
     """
 
     path: NodePath
@@ -65,10 +72,12 @@ class NodeView(Model):
     loop: int = 1
     since: float = 0
     reason: str = ""
+    note: str = ""
     waits_for: str = ""
     deadline: float = 0
     held_by: NodePath | None = None
     verbs: tuple[str, ...] = ()
+    child: ChildView | None = None
 
 
 class WarningView(Model):
@@ -82,11 +91,13 @@ class WarningView(Model):
 class Status(Model):
     """A run at one moment; `counts` are tasks by look, `since` when the run took this state.
 
+    `paused` says that the run is paused, also where a failed node makes its state another.
     `warnings` are of the latest executions, the newest node first; `warnings_count` counts those
     that are not shown, too.
     """
 
     state: StateWord
+    paused: bool = False
     since: float = 0
     started: float = 0
     template: str = ""
@@ -100,25 +111,6 @@ class Status(Model):
     warnings_count: int = 0
 
 
-class Holder(Model):
-    """What holds a run: a node, or a subflow and what holds it inside."""
-
-    path: NodePath
-    name: str
-    look: str
-    since: float = 0
-    waits_for: str = ""
-    release: str = ""
-    inside: tuple["Holder", ...] = ()
-
-
-class Explanation(Model):
-    """Why a run is where it is: one paragraph, and the nodes that hold it as a tree."""
-
-    text: str
-    holders: tuple[Holder, ...] = ()
-
-
 def stdops_state(state: RunState) -> StateWord:
     """Return a run's state in the words of the search attribute `StdopsState`."""
     root = state.nodes.get(ROOT)
@@ -126,9 +118,15 @@ def stdops_state(state: RunState) -> StateWord:
         return _OVER[root.status]
     if state.failed:
         return "Failed"
-    if root is not None and root.status == "suspended":
+    if is_paused(state):
         return "Paused"
     return "Waiting" if _all_wait(state) else "Running"
+
+
+def is_paused(state: RunState) -> bool:
+    """Say whether a person has paused the whole run."""
+    root = state.nodes.get(ROOT)
+    return root is not None and root.status == "suspended"
 
 
 def status(plan: Plan, state: RunState, now: float) -> Status:
@@ -141,6 +139,7 @@ def status(plan: Plan, state: RunState, now: float) -> Status:
     waiting = tuple(node for node in nodes if node.look not in ("failed", "running"))
     return Status(
         state=word,
+        paused=is_paused(state),
         since=_since(state, word, failed or waiting or running),
         started=state.started,
         template=plan.name or plan.template_key,
@@ -169,17 +168,6 @@ def _name_at(plan: Plan, path: NodePath) -> str:
     return display_name(node) if node else path
 
 
-def explain(plan: Plan, state: RunState, now: float) -> Explanation:
-    """Return what holds a run, since when, and what would release it."""
-    found = status(plan, state, now)
-    nodes = [*found.failed, *found.waiting, *found.running]
-    holders = [_holder(node) for node in nodes[:MOST_HOLDERS]]
-    return Explanation(
-        text=_paragraph(found, nodes, now),
-        holders=_tree(plan, holders, view_of(state, now), ROOT),
-    )
-
-
 def node_at(plan: Plan, path: NodePath) -> Node | None:
     """Return the node at `path`, or None where the plan has none."""
     flow: Flow | None = plan.flow
@@ -196,7 +184,8 @@ def allowed_verbs(node: Node | None, path: NodePath, view: View) -> tuple[str, .
     if look == "failed":
         return _verbs_when_failed(node)
     if look == "paused":
-        own = view.held.get(path, path) == path and not isinstance(node, Subflow)
+        is_flow = isinstance(node, Subflow) or (live is not None and live.phase == "child")
+        own = view.held.get(path, path) == path and not is_flow
         return ("resume_node",) if own else ("resume",)
     if live is not None and live.phase in _VERBS_BY_PHASE:
         return _VERBS_BY_PHASE[live.phase]
@@ -217,10 +206,16 @@ def _verbs_when_failed(node: Node | None) -> tuple[str, ...]:
 
 def _all_wait(state: RunState) -> bool:
     """Say whether nothing moves by itself: every live node waits, or a pause holds the rest."""
-    busy = [live.phase for live in state.live.values() if live.phase != "inside"]
+    busy = [live for live in state.live.values() if live.phase != "inside"]
     if busy:
-        return all(phase in _WAITS for phase in busy)
+        return all(map(_waits, busy))
     return any(token.held_by is not None for token in state.tokens.values())
+
+
+def _waits(live: Live) -> bool:
+    if live.phase == "child":
+        return live.child is not None and live.child.state in ("Waiting", "Paused")
+    return live.phase in _WAITS
 
 
 def _holding(state: RunState) -> list[NodePath]:
@@ -243,11 +238,17 @@ def _node_view(plan: Plan, path: NodePath, view: View) -> NodeView:
         loop=found.loop if found else 1,
         since=found.since if found else 0,
         reason=reason_of(path, view),
+        note=clean(found.note) if found else "",
         waits_for=_waits_for(path, view),
         deadline=live.deadline if live else 0,
         held_by=view.held.get(path),
         verbs=allowed_verbs(node, path, view),
+        child=_child_view(live.child) if live and live.child else None,
     )
+
+
+def _child_view(child: ChildRun) -> ChildView:
+    return ChildView(id=child.id, state=child.state, since=child.since)
 
 
 def _waits_for(path: NodePath, view: View) -> str:
@@ -297,84 +298,3 @@ def _outputs(plan: Plan, state: RunState) -> dict[VariableKey, JsonValue]:
         key: MASK if key in variables and variables[key].secret else without_sealed(value)
         for key, value in (state.outputs or {}).items()
     }
-
-
-def _holder(node: NodeView) -> Holder:
-    reason = f": {clean(node.reason)}" if node.reason else ""
-    return Holder(
-        path=node.path,
-        name=node.name,
-        look=node.look,
-        since=node.since,
-        waits_for=f"{node.waits_for}{reason}",
-        release=_release(node),
-    )
-
-
-def _release(node: NodeView) -> str:
-    """Return what would let the run go on past a node."""
-    verbs = [verb for verb in node.verbs if verb != "force_fail"]
-    if verbs:
-        asked = " or ".join(verbs)
-        return f"by itself, or {asked}" if node.deadline else asked
-    if node.verbs:
-        return "by itself, when its work ends; force_fail ends it early"
-    return "by itself"
-
-
-def _tree(plan: Plan, holders: list[Holder], view: View, at: FlowPath) -> tuple[Holder, ...]:
-    """Sort holders into the subflows that they stand in."""
-    grouped: dict[NodePath, list[Holder]] = {}
-    for holder in holders:
-        grouped.setdefault(_step_below(at, holder.path), []).append(holder)
-    return tuple(_branch(plan, path, found, view) for path, found in grouped.items())
-
-
-def _branch(plan: Plan, path: NodePath, holders: list[Holder], view: View) -> Holder:
-    own = [holder for holder in holders if holder.path == path]
-    inside = _tree(plan, [holder for holder in holders if holder.path != path], view, path)
-    if own:
-        return own[0].model_copy(update={"inside": inside})
-    node, found = node_at(plan, path), view.node(path)
-    return Holder(
-        path=path,
-        name=display_name(node) if node else path,
-        look=view.look(path),
-        since=found.since if found else 0,
-        inside=inside,
-    )
-
-
-def _step_below(at: FlowPath, path: NodePath) -> NodePath:
-    """Return the node of the flow `at` that is `path` or holds it."""
-    rest = path.removeprefix(f"{at}/") if at else path
-    return _join_step(at, rest.split("/")[0])
-
-
-def _join_step(at: FlowPath, step: str) -> NodePath:
-    """Join a flow's path and a step that is escaped already."""
-    return f"{at}/{step}" if at else step
-
-
-def _paragraph(found: Status, nodes: list[NodeView], now: float) -> str:
-    """Say in a few sentences where the run stands."""
-    age = f" for {span_text(now - found.since)}" if found.since else ""
-    done = sum(found.counts.get(look, 0) for look in ("done", "skipped"))
-    progress = f"{done} of {sum(found.counts.values())} tasks are done."
-    if found.state in ("Finished", "Revoked"):
-        return f"The run is {found.state.lower()}{age}; {progress}"
-    first = [f"{clean(node.name)!r} ({node.path}) {_says(node, now)}." for node in nodes[:3]]
-    more = [f"{len(nodes) - 3} more hold it as well."] if len(nodes) > 3 else []  # noqa: PLR2004  as many as a person reads
-    return " ".join([f"The run is {found.state.lower()}{age}; {progress}", *first, *more])
-
-
-def _says(node: NodeView, now: float) -> str:
-    age = f" for {span_text(now - node.since)}" if node.since else ""
-    reason = f" ({clean(node.reason)[:120]})" if node.reason else ""
-    waits = f", waits for {node.waits_for}" if node.waits_for else ""
-    return f"is {node.look}{age}{reason}{waits}; released {_how(node)}"
-
-
-def _how(node: NodeView) -> str:
-    release = _release(node)
-    return release if release.startswith("by itself") else f"by {release}"

@@ -7,7 +7,7 @@ from translator.plan import Node, NodePath, Plan
 from workflows.machine.state import RunState
 from workflows.machine.view.blocks import Fold, Fork, Frame, Item, Jump, Lane, Leaf, blocks
 from workflows.machine.view.fold import count_looks, fold_text, hot_paths, trim, urgency
-from workflows.machine.view.signs import SIGNS, View, kind_word, note, view_of
+from workflows.machine.view.signs import SIGNS, View, kind_word, remarks, view_of
 from workflows.machine.view.width import clean, columns, cut_columns
 
 _KINDS: Final = {
@@ -29,6 +29,8 @@ _ANSI: Final = {
     "skipped": "2",
 }
 _NAME_COLUMNS: Final = 28
+_BROAD: Final = 80
+"""Columns from which there is room to say what a node calls."""
 
 
 def text(
@@ -115,7 +117,8 @@ class _Writer:
         name = clean(node.name or (kind_word(node) if kind and node.kind != "subflow" else node.id))
         head = " ".join(part for part in (sign, kind, name) if part)
         gap = " " * max(2, _NAME_COLUMNS - columns(prefix + head))
-        tail = "  ".join(part for part in (clean(path), note(path, node, self.view)) if part)
+        said = " · ".join(remarks(path, node, self.view, brief=self.width < _BROAD))
+        tail = "  ".join(part for part in (clean(path), said) if part)
         return self.line(prefix, f"{head}{gap}{tail}", look)
 
     def line(self, prefix: str, words: str, look: str) -> str:

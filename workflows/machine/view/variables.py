@@ -41,6 +41,8 @@ _UNDER_WAY: Final = ("running", "suspended", "failed")
 class VariableView(Model):
     """One variable. `value` is the text of the template where it is rendered at each use.
 
+    secret: it is, or takes in one that is; its value is masked.
+
     writer: the path of a node, or a person. written_at: seconds since the epoch, 0 for never.
     """
 
@@ -51,6 +53,7 @@ class VariableView(Model):
     source: Source
     writer: str = ""
     written_at: float = 0
+    secret: bool = False
 
 
 class FlowVariables(Model):
@@ -108,6 +111,7 @@ def _variable(core: Core, path: FlowPath, key: VariableKey, *, secret: bool) -> 
         source=came_from,
         writer=writer.by if writer else "",
         written_at=writer.at if writer else 0,
+        secret=secret,
     )
 
 
