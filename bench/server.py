@@ -48,6 +48,7 @@ from workers.worker import WorkerParts, build_worker, worker_parts
 ROOT: Final = Path(__file__).resolve().parents[1]
 QUEUE: Final = "bench"
 CALLED: Final = PluginRef(code="echo")
+QUICK: Final = PluginRef(code="quick_echo")
 INLINE: Final = PluginRef(code="bk_display", version="v1.0")
 LONGEST_S: Final = 600
 
@@ -74,6 +75,12 @@ class EchoOutputs(Outputs):
 @plugin("echo", idempotent=True)
 async def echo(call: Call[EchoInputs]) -> EchoOutputs:
     """Do nothing, with an input and an output."""
+    return EchoOutputs(text=call.inputs.text)
+
+
+@plugin("quick_echo", quick=True)
+async def quick_echo(call: Call[EchoInputs]) -> EchoOutputs:
+    """Do nothing, and be quick about it."""
     return EchoOutputs(text=call.inputs.text)
 
 
@@ -118,7 +125,7 @@ async def work(address: str, store_url: str) -> None:
     """Serve both sides; prints the CPU seconds used so far for each line that comes in."""
     client = await connect(Settings(), address=address)
     settings = Settings(task_queue=QUEUE, store_url=store_url, graceful_shutdown_s=0)
-    registry = Registry([echo, *discover().plugins()])
+    registry = Registry([echo, quick_echo, *discover().plugins()])
     with Store.open(store_url) as store:
         loader = PlanLoader(store, registry, settings, tuple(SEARCH_ATTRIBUTES))
         async with Sandbox(processes=1) as sandbox:
@@ -269,6 +276,8 @@ def shapes(client: Client, store: Store, *, quick: bool) -> list[Shape]:
     return [
         Shape(one, 1, length, (ours(chain(length, CALLED)), hand("HandChain"))),
         Shape(many, runs, 17, (ours(forked(CALLED)), hand("HandForked"))),
+        Shape(f"{one}, quick", 1, length, (ours(chain(length, QUICK)), hand("HandChain"))),
+        Shape(f"{many}, quick", runs, 17, (ours(forked(QUICK)), hand("HandForked"))),
         Shape(f"{one}, no activity", 1, length, (ours(chain(length, INLINE)),)),
         Shape(f"{many}, no activity", runs, 17, (ours(forked(INLINE)),)),
     ]

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import json
 import random
+import re
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,6 +20,11 @@ from tests.conformance.compare import differences
 from tests.conformance.deviations import deviation_of
 
 PARTS = ("pipelines", "trees", "boolrule", "template")
+FORCED = ("forced_fail", "node_timeout")
+PROGRESS_LOST = re.compile(r"data\.(\w+)\.outputs\.polls: \d+ expected, got \d+")
+"""A known gap on the server, of nodes that are forced to fail while they poll: what a poll has told
+since its call stands in its heartbeat alone, which the server does not hand over when the poll is
+cancelled between two looks."""
 
 
 class Judged(NamedTuple):
@@ -85,6 +91,21 @@ def judge_pipeline(case: Mapping[str, Any], outcome: Mapping[str, Any]) -> Judge
     return Judged(case["id"], "pipelines", line, outcome, found)
 
 
+def judge_online(case: Mapping[str, Any], outcome: Mapping[str, Any]) -> Judged:
+    """Compare a pipeline case that ran on the server; a known gap alone counts apart."""
+    judged = judge_pipeline(case, outcome)
+    left = [each for each in judged.differences if not is_gap(case, each)]
+    line = "gap" if judged.differences and not left else judged.line
+    return judged._replace(line=line, differences=left)
+
+
+def is_gap(case: Mapping[str, Any], difference: str) -> bool:
+    """Say whether a difference is the known gap."""
+    forced = {step["node"] for step in case["script"] if step["op"] in FORCED}
+    lost = PROGRESS_LOST.search(difference)
+    return lost is not None and lost[1] in forced
+
+
 async def judge_all(options: argparse.Namespace) -> AsyncIterator[Judged]:
     """Run every case that was asked for."""
     wanted = options.only or PARTS
@@ -92,8 +113,9 @@ async def judge_all(options: argparse.Namespace) -> AsyncIterator[Judged]:
         if "pipelines" in wanted:
             cases = cases_in(options.path, options.group or ())
             cases = sampled(cases, options.sample, options.seed)
+            judge = judge_online if options.on == "temporal" else judge_pipeline
             async for case, outcome in run_pipelines(cases, options.on, sandbox):
-                yield judge_pipeline(case, outcome)
+                yield judge(case, outcome)
         for judged in judge_vectors(options.path, wanted):
             yield judged
         if "template" in wanted:
@@ -159,7 +181,7 @@ async def run(options: argparse.Namespace) -> int:
         lines.append(json.dumps(row, ensure_ascii=False, default=str))
     if options.outcomes:
         options.outcomes.write_text("\n".join(lines) + "\n", "utf-8")
-    for line in dict.fromkeys((*PARTS, "fault", "deviates")):
+    for line in dict.fromkeys((*PARTS, "fault", "deviates", "gap")):
         if passed[line] or failed[line]:
             print(f"{line}: {passed[line]} passed, {failed[line]} failed")
     print(f"{passed.total()} passed, {failed.total()} failed")

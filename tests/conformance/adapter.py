@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from activities.contract import Unresolved
 from translator.plan import ROOT, NodePath, Plan, Task, Variable
 from translator.values import classify, source
-from workflows.machine import tasks
+from workflows.machine.calls import gather_inputs
 from workflows.machine.checks import Refusal
 from workflows.machine.core import Resolved
 from workflows.machine.events import Changed, Entered, Recorded, Trace, Verb, VerbName
@@ -300,4 +300,4 @@ def preview(machine: Machine, path: NodePath) -> Resolved | Unresolved:
     if not isinstance(node, Task):
         raise TypeError(f"{path} is no task")
     machine.core.node_state(path)
-    return tasks.gather_inputs(machine.core, path, node)
+    return gather_inputs(machine.core, path, node)

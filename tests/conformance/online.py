@@ -38,7 +38,7 @@ from tests.conformance.components import COMPONENTS, Components, settings_for
 from tests.conformance.offline import not_started, sandbox_settings
 from tests.conformance.script import Script, given_of, part
 from tests.conformance.trees import plan_of
-from workers.client import DATA_CONVERTER
+from workers.payloads import DATA_CONVERTER
 from workers.server import EmbeddedServer
 from workflows.machine.events import RunTask
 from workflows.machine.machine import Given

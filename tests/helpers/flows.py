@@ -9,12 +9,13 @@ import asyncio
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from pydantic import ConfigDict, JsonValue
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
@@ -80,12 +81,14 @@ class Told(Outputs):
 class Stagehand:
     """What the plugins of one worker note, and the gates at which they wait.
 
-    A gate is called by run and node. `asked` are all steps in order, by run.
+    A gate is called by run and node. `asked` are all steps in order, by run; `answers` what
+    callbacks brought, by run too.
     """
 
     asked: defaultdict[str, list[Asked]] = field(default_factory=lambda: defaultdict(list))
     cancelled: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     stopped: defaultdict[str, list[JsonValue]] = field(default_factory=lambda: defaultdict(list))
+    answers: defaultdict[str, list[JsonValue]] = field(default_factory=lambda: defaultdict(list))
     gates: defaultdict[tuple[str, str], asyncio.Event] = field(
         default_factory=lambda: defaultdict(asyncio.Event)
     )
@@ -112,7 +115,16 @@ class Stagehand:
 
     def plugins(self) -> Sequence[AnyPlugin]:
         """Return the plugins, whose notes are kept here."""
-        return (self.echo(), self.once(), self.hold(), self.poll(), self.wait(), self.several())
+        return (
+            self.echo(),
+            self.fast(),
+            self.once(),
+            self.hold(),
+            self.poll(),
+            self.wait(),
+            self.several(),
+            self.stubborn(),
+        )
 
     def echo(self) -> AnyPlugin:
         """Ends at once; fails while its input `wrong` is true."""
@@ -125,6 +137,20 @@ class Stagehand:
             return Told(text=call.inputs.text)
 
         return echo
+
+    def fast(self) -> AnyPlugin:
+        """Is quick; fails while its input `wrong` is true, waits at its gate if `hold` is."""
+
+        @plugin("fast", name="Fast", quick=True, heartbeat_s=3)
+        async def fast(call: Call[AnyInputs]) -> Told:
+            await self.note("call", call)
+            if (call.inputs.model_extra or {}).get("hold"):
+                await self.gate(call.run, call.node).wait()
+            if call.inputs.wrong:
+                raise PluginError(f"wrong input {call.inputs.wrong!r}", outputs={"text": "half"})
+            return Told(text=call.inputs.text)
+
+        return fast
 
     def once(self) -> AnyPlugin:
         """Fails in its first execution of a node, ends well in every later one."""
@@ -188,6 +214,7 @@ class Stagehand:
 
         @wait.callback
         async def _(call: Call[AnyInputs], data: JsonValue) -> Told:
+            self.answers[call.run].append(data)
             await self.note("callback", call)
             return Told(data=data)
 
@@ -215,6 +242,29 @@ class Stagehand:
             raise WaitForCallback(outputs={"data": told})
 
         return several
+
+    def stubborn(self) -> AnyPlugin:
+        """Begins its work when its gate opens, although it was cancelled meanwhile."""
+
+        @plugin("stubborn", name="Stubborn", heartbeat_s=3)
+        async def stubborn(call: Call[AnyInputs]) -> Told:
+            await self.note("call", call)
+            opening = asyncio.ensure_future(self.gate(call.run, call.node).wait())
+            while not opening.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.shield(opening)
+            raise StillRunning(f"job of {call.node}", 0.02)
+
+        @stubborn.poll
+        async def _(call: Call[AnyInputs], _handle: JsonValue) -> Told:
+            await self.note("poll", call)
+            return Told()
+
+        @stubborn.stop
+        async def _(call: Call[AnyInputs], handle: JsonValue) -> None:
+            await self._stop(call, handle)
+
+        return stubborn
 
     async def _stop(self, call: Call[AnyInputs], handle: JsonValue) -> None:
         self.stopped[call.run].append(handle)
@@ -303,7 +353,12 @@ class Flows:
 
 @asynccontextmanager
 async def open_flows(
-    client: Client, *, queue: str = "", cached: int = 1000, **bent: object
+    client: Client,
+    *,
+    queue: str = "",
+    cached: int = 1000,
+    queues: Mapping[str, str] | None = None,
+    **bent: object,
 ) -> AsyncGenerator[Flows]:
     """Run a worker as long as the context lasts.
 
@@ -311,12 +366,13 @@ async def open_flows(
         client: the client of the server; the worker uses it too.
         queue: the task queue; "" makes one.
         cached: how many runs the worker keeps; with 0 each workflow task replays its run.
+        queues: the queue that plugins are routed to, by code.
         bent: fields of `RunSettings` to replace.
     """
     stage = Stagehand()
     registry = Registry([*stage.plugins(), *discover().plugins()])
     chosen = queue or f"flows-{secrets.token_hex(3)}"
-    settings = Settings(task_queue=chosen, store_url="sqlite://")
+    settings = Settings(task_queue=chosen, store_url="sqlite://", plugin_queues=dict(queues or {}))
     with Store.open(settings.store_url) as store:
         loader = _Loader(store, registry, settings, tuple(SEARCH_ATTRIBUTES))
         loader.bent = bent
@@ -344,6 +400,18 @@ def worker_on(client: Client, queue: str, parts: WorkerParts, cached: int) -> Wo
 async def result(run: Run) -> dict[str, Any]:
     """Wait for a run's end and return its result."""
     return await asyncio.wait_for(run.result(), WAIT_S)
+
+
+async def histories(run: Run) -> list[list[HistoryEvent]]:
+    """Return the events of a run's histories, one list for each in which it went on."""
+    found: list[list[HistoryEvent]] = []
+    run_id = run.first_execution_run_id
+    while run_id:
+        handle = run._client.get_workflow_handle(run.id, run_id=run_id)
+        found.append(list((await handle.fetch_history()).events))
+        ended = found[-1][-1].workflow_execution_continued_as_new_event_attributes
+        run_id = ended.new_execution_run_id
+    return found
 
 
 async def ask(run: Run, query: str, *args: JsonValue) -> Any:

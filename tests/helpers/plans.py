@@ -3,8 +3,8 @@
 `plan("a fork1", "fork1 b join1", "fork1 c join1", "join1 d")`: each string is a chain of edges;
 the first begins at `start`, the last ends at `end`. How a name begins says what the node is: `fork`
 a parallel gateway, `some` a conditional one, `xor` an exclusive one, `join` a converge (`join1` is
-that of `fork1` or `some1`), `sub` a subflow; anything else is a task, whose plugin is `show`,
-`pause`, `timer` or `multi` where the name begins so, else `echo`. An edge is `<source>-<target>`.
+that of `fork1` or `some1`), `sub` a subflow; anything else is a task, whose plugin is the one of
+`PLUGINS` that its name begins with, else `echo`. An edge is `<source>-<target>`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +37,7 @@ from translator.values import classify, parse_condition
 
 PLUGINS: Final[Mapping[str, Mapping[str, Any]]] = {
     "echo": {},
+    "quick": {"quick": True},
     "multi": {"multiple_callbacks": True},
     "show": {"inline": "display"},
     "pause": {"inline": "pause"},

@@ -14,19 +14,29 @@ from tests.helpers.plans import settings as default_settings
 from translator.plan import ROOT, NodePath, Plan, Subflow
 from workflows.machine.events import (
     CancelNode,
+    ChildChanged,
+    ChildEnded,
+    ChildStarted,
     Command,
+    CutShort,
     Evaluate,
     Evaluated,
     Event,
     Finish,
+    ForChild,
+    LeaveChild,
     RunTask,
     SetTimer,
+    StartChild,
     TaskEnded,
+    TellChild,
     TimerFired,
     TimerKind,
     Trace,
+    Unstarted,
     Verb,
     VerbName,
+    WatchChild,
 )
 from workflows.machine.machine import Given, Machine
 from workflows.machine.state import Live, RunState, Token, dump_state, load_state
@@ -60,6 +70,10 @@ class Run:
         self.commands: list[Command] = []
         self.started: list[tuple[NodePath, int]] = []
         self.stops: list[RunTask] = []
+        self.cut: list[tuple[NodePath, int]] = []
+        self.children: dict[NodePath, StartChild] = {}
+        self.told: list[tuple[NodePath, str, NodePath]] = []
+        self.left: list[NodePath] = []
         self.finish: Finish | None = None
         self.machine.begin(self.now, given)
         if start:
@@ -88,6 +102,19 @@ class Run:
         step = self.step(path)
         self.outstanding.remove(step)
         return self.send(TaskEnded(path, step.entry, outcome or Done()))
+
+    def answer_batch(self, path: NodePath, *outcomes: Outcome) -> list[Command]:
+        """Answer the call at `path` and those that travel with it, as far as they were started."""
+        step = self.step(path)
+        self.outstanding.remove(step)
+        return self.send(TaskEnded(path, step.entry, outcomes[0], step, outcomes[1:]))
+
+    def come_back(self, path: NodePath) -> list[Command]:
+        """Bring back the call at `path`, which was cut short before anybody began it."""
+        step = self.step(path)
+        self.outstanding.remove(step)
+        self.started.remove((path, step.entry))
+        return self.send(Unstarted(path, step.entry))
 
     def lose(self, path: NodePath, error: str = "broken") -> list[Command]:
         """Let the plugin's step at `path` fail."""
@@ -132,11 +159,27 @@ class Run:
                 case Finish():
                     assert self.finish is None, "the run ended twice"
                     self.finish = command
+                case CutShort(path, entry):
+                    self.cut.append((path, entry))
                 case RunTask(step="stop"):
                     self.stops.append(command)
+                case StartChild() | TellChild() | LeaveChild() | WatchChild():
+                    self._take_for_child(command)
                 case _:
                     self._expect(command)
         self.check()
+
+    def _take_for_child(self, command: ForChild) -> None:
+        match command:
+            case StartChild():
+                self.children[command.path] = command
+            case TellChild(path, _, verb):
+                self.told.append((path, verb.name, verb.node))
+            case LeaveChild(path):
+                self.left.append(path)
+                del self.children[path]
+            case WatchChild(path):
+                assert path in self.children, f"{path!r} has no child to watch"
 
     def _expect(self, command: Answerable) -> None:
         """Await a command; of one execution, a plugin does one step at a time."""
@@ -156,6 +199,24 @@ class Run:
         """Assert what holds in every reachable state."""
         problem = stuck(self.machine, self.outstanding) or inconsistent(self.machine)
         assert problem is None, problem
+
+    # --- children ---
+
+    def child_starts(self, path: NodePath) -> list[Command]:
+        """Let the child of `path` begin."""
+        return self.send(
+            ChildStarted(path, self.children[path].entry, f"t/{path}", f"page of {path}")
+        )
+
+    def child_is(self, path: NodePath, state: Any, error: str = "") -> list[Command]:
+        """Let the child of `path` take another state."""
+        return self.send(ChildChanged(path, self.children[path].entry, state, error))
+
+    def child_ends(
+        self, path: NodePath, outputs: Mapping[str, JsonValue] | None = None, error: str = ""
+    ) -> list[Command]:
+        """Let the child of `path` end; with an error, badly."""
+        return self.send(ChildEnded(path, self.children.pop(path).entry, outputs or {}, error))
 
     # --- what is seen ---
 
@@ -250,6 +311,7 @@ def _stuck_node(
         "waiting": machine.refusal(Verb("callback", path), machine.core.now) is None,
         "queued": path in machine.state.queued and not machine.core.has_slot(),
         "inside": found.status == "failed" or _goes_on_inside(machine, path, live),
+        "child": live.child is not None and found.status == "running",
     }
     if not awaited[live.phase]:
         return "nothing that it waits for is outstanding"
@@ -274,6 +336,9 @@ def inconsistent(machine: Machine) -> str | None:
     calling = [path for path, live in state.live.items() if live.phase == "calling"]
     if state.executing != len(calling):
         return f"executing is {state.executing}, calling are {calling}"
+    asleep = [p for p, live in state.live.items() if live.phase == "polling" or live.child]
+    if state.polling != len(asleep):
+        return f"polling is {state.polling}, asleep are {asleep}"
     waiting = [
         path
         for path, live in state.live.items()

@@ -47,7 +47,19 @@ from workflows.machine.verbs import VERBS
 
 CONDITIONS: Final = ("${v} == 1", "1 == 1", "1 == 2", "${v + 0} == 1", "not a condition")
 INPUTS: Final[Sequence[JsonValue]] = ("text", "${v}", "${v + 1}", "${w}", 3)
-CODES: Final = ("echo", "echo", "echo", "multi", "show", "pause", "timer", "nobody_has_it")
+CODES: Final = (
+    "echo",
+    "echo",
+    "echo",
+    "quick",
+    "quick",
+    "quick",
+    "multi",
+    "show",
+    "pause",
+    "timer",
+    "nobody_has_it",
+)
 
 
 # --- plans ------------------------------------------------------------------------------------
@@ -223,10 +235,10 @@ SET: Final[Sequence[JsonValue]] = (1, "${w}", "${v}", {"a": 1})
 MOVES: Final = ("answer", "answer", "answer", "answer", "fitting", "any", "late", "reload", "drain")
 
 
-def moves(*what: str, most: int = 40) -> st.SearchStrategy[list[Move]]:
+def moves(*what: str, most: int = 40, least: int = 0) -> st.SearchStrategy[list[Move]]:
     """Sequences of moves, of the kinds named or of all."""
     one = st.builds(Move, st.sampled_from(what or MOVES), st.integers(0, 997), st.integers(0, 7))
-    return st.lists(one, max_size=most)
+    return st.lists(one, min_size=least, max_size=most)
 
 
 def outcome_of(how: int) -> Outcome:
@@ -248,7 +260,9 @@ def answer_to(command: Answerable, how: int) -> Event:
     """An event that answers a command."""
     match command:
         case RunTask():
-            return TaskEnded(command.path, command.entry, outcome_of(how))
+            first = outcome_of(how)
+            then = [outcome_of(how + number) for number in range(how + 1)] if how < 2 else []
+            return TaskEnded(command.path, command.entry, first, command, then[: len(command.then)])
         case Evaluate():
             error = "cannot be had" if how == 0 else ""
             found: Mapping[str, JsonValue] = dict.fromkeys(command.unresolved.values, how % 2)
@@ -296,6 +310,10 @@ class Player:
     def answer(self, command: Answerable, how: int) -> None:
         """Answer what is outstanding; a timer moves the clock."""
         run = self.run
+        if isinstance(command, RunTask) and (command.path, command.entry) in run.cut and how % 2:
+            run.cut.remove((command.path, command.entry))
+            run.come_back(command.path)
+            return
         run.outstanding.remove(command)
         if isinstance(command, SetTimer):
             run.now = max(run.now, command.at)

@@ -13,7 +13,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from tests.tools.record_histories import FOLDER, SITUATIONS
-from workers.client import DATA_CONVERTER
+from workers.payloads import DATA_CONVERTER
 from workers.worker import workflow_runner
 from workflows.run_flow import PageInterceptor, RunFlow, TemplateFlow
 

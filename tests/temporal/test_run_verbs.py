@@ -56,7 +56,8 @@ async def refused(run: Run, name: str, *args: JsonValue, **fields: JsonValue) ->
 
 async def journal(run: Run, length: int) -> list[dict[str, Any]]:
     """Wait until the journal has so many entries, and return it."""
-    return await until(run, lambda entries: len(entries) >= length, "history")
+    told = await until(run, lambda found: len(found["entries"]) >= length, "history")
+    return told["entries"]
 
 
 async def finish_waiting(run: Run) -> dict[str, Any]:
@@ -144,7 +145,7 @@ async def test_asking_twice_with_one_request_id_is_doing_it_once(flows: Flows) -
     for _ in range(2):
         assert (await verb(run, "pause", request_id="r1"))["accepted"]
 
-    assert len(await ask(run, "history")) == 1
+    assert (await ask(run, "history"))["count"] == 1
     await verb(run, "resume")
     await finish_waiting(run)
 
@@ -156,8 +157,8 @@ async def test_a_dry_run_says_what_would_be_and_does_nothing(flows: Flows) -> No
     answer = await verb(run, "pause", dry_run=True)
 
     assert answer["dry_run"]
-    assert answer["state"] == "Waiting"
-    assert await ask(run, "history") == []
+    assert (answer["state"], answer["would"]) == ("Paused", ["pauses the run"])
+    assert (await ask(run, "history"))["entries"] == []
     await finish_waiting(run)
 
 

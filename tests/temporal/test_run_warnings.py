@@ -21,7 +21,7 @@ from tests.helpers.flows import (
     verb,
 )
 from translator.plan import Plan
-from workers.client import DATA_CONVERTER
+from workers.payloads import DATA_CONVERTER
 from workers.worker import workflow_runner
 from workflows.run_flow import PageInterceptor, RunFlow, TemplateFlow
 

@@ -291,7 +291,7 @@ async def test_a_secret_that_is_given_in_clear_is_told_of_and_shown_nowhere(site
 
     text = "variable 'word' was given in clear; seal it with `stdops secret seal`"
     assert text in [one["text"] for one in status["warnings"]]
-    assert text in [entry["reason"] for entry in await ask(run, "history")]
+    assert text in [entry["reason"] for entry in (await ask(run, "history"))["entries"]]
     assert found_in(shown) == set()
     assert found_in(site.log.getvalue()) == set()
     await verb(run, "revoke")

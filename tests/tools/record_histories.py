@@ -34,6 +34,7 @@ from workers.settings import Settings
 FOLDER: Final = Path(__file__).resolve().parents[1] / "replay"
 ROLL_OVER: Final = 20
 SCRUBBED: Final = {"identity": "worker", "buildId": "build", "lastWorkerIdentity": "worker"}
+CLIENT: Final = "recorder"
 DROPPED: Final = frozenset({"stackTrace", "workerVersion"})
 
 Move = Callable[[Flows, Run], Awaitable[None]]
@@ -115,6 +116,20 @@ async def _rerun(flows: Flows, run: Run) -> None:
     flows.open(run, "a")
 
 
+async def _mend_inside(_flows: Flows, run: Run) -> None:
+    await until_failed(run, "c")
+    await verb(run, "pause")
+    await verb(run, "resume")
+    await verb(run, "retry", node="c/f", set={"wrong": False})
+
+
+async def _skip_child(_flows: Flows, run: Run) -> None:
+    await until_failed(run, "c")
+    await verb(run, "retry", node="c")
+    await until(run, lambda seen: [node["attempt"] for node in seen.get("failed", ())] == [2])
+    await verb(run, "skip", node="c")
+
+
 # --- situations ---------------------------------------------------------------------------------
 
 _POLL: Final = task("p", code="poll", inputs={"looks": 0})
@@ -123,6 +138,10 @@ _NESTED: Final = tree(
     nodes=[task("n", inputs={"text": "${p}-${p}"})],
     variables={"p": variable("p"), "q": told("q", "n")},
     outputs=["q"],
+)
+
+_CHILD: Final = task("c", code="subprocess_plugin")._replace(
+    child=subflow("c", tree("start f end", nodes=[task("f", inputs={"wrong": True})]))
 )
 
 SITUATIONS: Final[Mapping[str, Situation]] = {
@@ -224,6 +243,17 @@ SITUATIONS: Final[Mapping[str, Situation]] = {
             outputs=["z"],
         )
     ),
+    "child_mended": Situation(plan("start c a end", nodes=[_CHILD]), _mend_inside),
+    "child_skipped": Situation(plan("start c a end", nodes=[_CHILD]), _skip_child),
+    "child_watched": Situation(
+        plan(
+            "start fork a b d e g h join end",
+            "fork c join",
+            nodes=[_CHILD, *(task(n) for n in "abdegh")],
+        ),
+        _mend_inside,
+        rolls_over=True,
+    ),
     "template_key_as_type": Situation(plan("start a end", key="release"), as_type=True),
 }
 
@@ -277,6 +307,8 @@ async def record(flows: Flows, name: str) -> None:
     """Play one situation and write its histories."""
     run = await play(flows, name, SITUATIONS[name])
     found = [scrubbed(one) async for one in histories(run, flows)]
+    for stale in FOLDER.glob(f"{name}.[0-9].json"):
+        stale.unlink()
     for number, one in enumerate(found, 1):
         file = FOLDER / (f"{name}.json" if len(found) == 1 else f"{name}.{number}.json")
         text = json.dumps(one, indent=1, sort_keys=True, ensure_ascii=False)
@@ -288,6 +320,7 @@ async def main(names: list[str]) -> None:
     """Record the situations named, or all."""
     async with EmbeddedServer() as server:
         client = await connect(Settings(), address=server.address)
+        client.service_client.config.identity = CLIENT  # a run's journal tells of it in payloads
         bent = {True: ROLL_OVER, False: 0}
         for rolls_over, events in bent.items():
             async with open_flows(client, queue="recording", roll_over_events=events) as flows:

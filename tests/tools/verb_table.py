@@ -1,4 +1,4 @@
-"""The table of `docs/semantics.md`: which verb is accepted where, as the Machine itself answers.
+"""The last section of `docs/operating.md`: which verb is accepted where, as the Machine answers.
 
 `python -m tests.tools.verb_table` prints it; `--write` puts it into the page.
 """
@@ -6,7 +6,7 @@
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from activities.contract import Polling, Waiting
 from tests.helpers.plans import flow, plan, settings, subflow, task, variable
@@ -16,9 +16,18 @@ from workflows.machine.checks import Refusal
 from workflows.machine.events import Verb, VerbName
 from workflows.machine.verbs import VERBS
 
-PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "semantics.md"
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
 BEGIN: Final = "<!-- verbs: written by python -m tests.tools.verb_table --write -->\n"
 END: Final = "<!-- verbs: end -->\n"
+HEAD: Final = "## Which verb is accepted where\n"
+CELLS: Final = """A cell says **yes**, or why not: `kind` the verb is for another kind of node,
+`state` the node is in another state, `reach` it was not reached, `option` the template does not
+allow it, `wait` nothing is waited for, `ended` the run is over.
+"""
+SAYS: Final = """What a refusal says, at the place where it is met first. Of a run that is over each
+verb says that, whatever node is named.
+"""
+Answers: TypeAlias = Mapping[str, Mapping[VerbName, Refusal | None]]
 
 MARKS: Final[Mapping[str, str]] = {
     "not_reached": "reach",
@@ -28,13 +37,14 @@ MARKS: Final[Mapping[str, str]] = {
     "no_branch": "branch",
     "not_waiting": "wait",
     "wrong_value": "value",
+    "used_before": "id",
     "ended": "ended",
 }
 
 
 def at_task(prepare: Callable[[Run], object], **options: Any) -> Run:
     """A run of one task, brought to a state."""
-    run = Run(plan("n", nodes=[task("n", **options)]))
+    run = Run(plan("n", nodes=[task("n", **options)], variables=[variable("v")]))
     prepare(run)
     return run
 
@@ -60,7 +70,8 @@ def at_gateway(name: str) -> Run:
 
 def at_subflow(*verbs: VerbName, failed: bool = False) -> Run:
     """A run inside a subflow, and what was done to it."""
-    run = Run(plan("n", nodes=[subflow("n", flow("m"))]))
+    inner = flow("m", variables=[variable("v")])
+    run = Run(plan("n", nodes=[subflow("n", inner)]))
     if failed:
         run.lose("n/m")
     for verb in verbs:
@@ -90,7 +101,7 @@ def over(run: Run) -> Run:
 
 def entering() -> Run:
     """A run that evaluates a subflow's parameters."""
-    made = subflow("n", flow("m"), {"w": "${v + 1}"})
+    made = subflow("n", flow("m", variables=[variable("v")]), {"w": "${v + 1}"})
     return Run(plan("n", nodes=[made], variables=[variable("v", 1)]))
 
 
@@ -142,7 +153,7 @@ STATES: Final[tuple[tuple[str, str, Callable[[], Run]], ...]] = (
     ("subflow, a node inside has failed", "n", lambda: at_subflow(failed=True)),
     ("subflow, paused", "n", lambda: at_subflow("pause")),
     ("subflow, revoked", "n", lambda: at_subflow("revoke")),
-    ("the run, under way", "", lambda: Run(plan("n"))),
+    ("the run, under way", "", lambda: at_task(lambda _: None)),
     ("the run, paused", "", lambda: at_task(lambda r: r.do("pause"))),
     ("the run, over", "", lambda: over(Run(plan("n")))),
 )
@@ -154,24 +165,24 @@ def asked(name: VerbName, node: str) -> Verb:
     return Verb(name, node, data=5, values={"v": 1}, branches=branches.get(node, ()))
 
 
+def refusals(node: str, run: Run) -> dict[VerbName, Refusal | None]:
+    """What the Machine answers to every verb on a node; None is that it is accepted."""
+    return {name: run.machine.refusal(asked(name, node), run.now) for name in VERBS}
+
+
 def mark(refused: Refusal | None) -> str:
     """What stands in a cell."""
     return "**yes**" if refused is None else MARKS[refused.code]
 
 
-def answers(node: str, run: Run) -> dict[VerbName, str]:
-    """What the Machine answers to every verb on a node."""
-    return {name: mark(run.machine.refusal(asked(name, node), run.now)) for name in VERBS}
-
-
-def table() -> str:
-    """The table, in Markdown."""
+def table(answers: Answers) -> str:
+    """Which verb is accepted where, in Markdown."""
     names = list(VERBS)
     head = [f"| where | {' | '.join(f'`{name}`' for name in names)} |"]
     rule = [f"|---|{'---|' * len(names)}"]
     rows = [
-        f"| {title} | {' | '.join(answers(node, make()).values())} |"
-        for title, node, make in STATES
+        f"| {title} | {' | '.join(mark(found[name]) for name in names)} |"
+        for title, found in answers.items()
     ]
     return "\n".join([*head, *rule, *rows]) + "\n"
 
@@ -182,11 +193,34 @@ def effects() -> str:
     return "\n".join(["| verb | effect |", "|---|---|", *rows]) + "\n"
 
 
+def wordings(answers: Answers) -> str:
+    """What each refusal of each verb says, at the first place where it is met, in Markdown."""
+    met: dict[tuple[str, str], tuple[str, str]] = {}
+    for title, found in answers.items():
+        for name, refused in found.items():
+            if refused is not None and refused.code != "ended":
+                met.setdefault((name, MARKS[refused.code]), (title, refused.text))
+    order = {name: place for place, name in enumerate(VERBS)}
+    rows = [
+        f"| `{name}` | {why} | {title} | {text.replace('|', '/')} |"
+        for (name, why), (title, text) in sorted(met.items(), key=lambda each: order[each[0][0]])
+    ]
+    return (
+        "\n".join(["| verb | why not | where | what it says |", "|---|---|---|---|", *rows]) + "\n"
+    )
+
+
+def section() -> str:
+    """The whole section, in Markdown."""
+    answers = {title: refusals(node, make()) for title, node, make in STATES}
+    return f"\n{HEAD}\n{effects()}\n{CELLS}\n{table(answers)}\n{SAYS}\n{wordings(answers)}\n"
+
+
 def filled(page: str) -> str:
-    """The page with what is written between the marks replaced."""
+    """The page with the section between the marks replaced, or added at its end."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{effects()}\n{table()}\n{END}{after}"
+    return f"{before.rstrip()}\n\n{BEGIN}{section()}{END}{after}"
 
 
 def main(arguments: list[str]) -> int:
@@ -194,7 +228,7 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--write"]:
         PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     else:
-        print(effects(), table(), sep="\n")
+        print(section())
     return 0
 
 

@@ -23,7 +23,7 @@ from activities.contract import (
     Polling,
     Unresolved,
 )
-from activities.dispatch import activities, merged_inputs
+from activities.dispatch import activities
 from activities.expressions import EvaluationError, ExpressionWarning
 from activities.http_client import create_client
 from activities.registry import Registry
@@ -39,6 +39,7 @@ from activities.sdk import (
     lazy_variable,
     plugin,
 )
+from activities.steps import merged_inputs
 from translator.plan import Expression, PluginRef
 
 NEEDS_SANDBOX = Unresolved(values={"host": Expression(text="${a+1}", reads=("a",))})
@@ -241,14 +242,15 @@ async def test_an_unknown_plugin_fails_its_node_with_a_suggestion() -> None:
     assert "did you mean 'job'?" in result.outcome.error
 
 
-async def test_an_activity_of_ours_that_a_worker_lacks_is_no_plugin() -> None:
+async def test_an_activity_of_ours_that_a_worker_lacks_is_offered_to_another() -> None:
     worker = Worker()
     worker.env.info = dataclasses.replace(worker.env.info, activity_type="stdops.new")
 
     with pytest.raises(ApplicationError, match=r"does not serve 'stdops\.new'") as caught:
         await worker.env.run(worker.by_name[None], [])
 
-    assert caught.value.non_retryable
+    assert not caught.value.non_retryable
+    assert caught.value.next_retry_delay == timedelta(seconds=5)
 
 
 # --- rendering ---------------------------------------------------------------------------------

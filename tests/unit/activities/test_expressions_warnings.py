@@ -29,7 +29,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         ("lambda", "is not a Python expression", "correct it"),
         ("s.__class__", "uses the attribute '__class__'", "compute the value in a task"),
         ("s | shout", "uses the filter 'shout'", "(a | b)"),
-        ("ss", "reads 'ss', which has no value here; did you mean 's'?", "declare a variable"),
+        ("ss", "refers to 'ss', which has no value; did you mean 's'?", "declare a variable"),
         ("open('f')", "uses the name 'open'", "compute the value"),
         ("os", "uses 'os' itself", "compute the value"),
         ("l[9]", "raises IndexError: list index out of range", "how long"),

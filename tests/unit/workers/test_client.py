@@ -6,7 +6,6 @@ from activities.contract import LoadedPlan, RunSettings
 from stdops import StdopsError
 from translator.plan import End, Flow, Plan, Start
 from workers.client import (
-    DATA_CONVERTER,
     StartRequest,
     connect,
     list_query,
@@ -14,6 +13,7 @@ from workers.client import (
     refusal,
     run_input,
 )
+from workers.payloads import DATA_CONVERTER
 from workers.settings import Settings
 
 
@@ -114,7 +114,7 @@ async def test_large_values_are_compressed_and_come_back_equal(length: int, enco
 
 async def test_a_payload_that_blows_up_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     [payload] = await DATA_CONVERTER.encode(["x" * 200_000])
-    monkeypatch.setattr("workers.client._LARGEST", 1000)
+    monkeypatch.setattr("workers.payloads._LARGEST", 1000)
 
     with pytest.raises(Exception, match="larger than 1000 bytes"):
         await DATA_CONVERTER.decode([payload], [str])

@@ -3,8 +3,9 @@ from pydantic import JsonValue
 
 from tests.helpers.build import Harness, Plugins, plugin, task, tree
 from translator.rules import input_types
-from translator.rules.context import InputType, PluginInput
+from translator.rules.context import PluginInput
 from translator.template import Tree
+from translator.values import InputType
 
 harness = Harness(input_types)
 assert_valid, assert_diagnostics = harness.valid, harness.diagnostics

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from workers.cli import app
-from workers.cli.operate import _sealed_inputs
+from workers.cli.operate import sealed_message
 from workers.secrets import secret_keys
 from workers.settings import Settings
 
@@ -38,6 +38,6 @@ def test_nothing_to_seal_is_refused() -> None:
 
 
 def test_only_inputs_that_a_plugin_declares_secret_are_sealed_for_a_retry() -> None:
-    assert _sealed_inputs({"bk_http_request_url": "http://a"}) == {
-        "bk_http_request_url": "http://a"
-    }
+    message: dict[str, Any] = {"node": "a", "set": {"bk_http_request_url": "http://a"}}
+
+    assert sealed_message(message, Settings()) == message

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.helpers.plans import flow, plan, subflow, task
-from workflows.machine.addressing import Unclear, find_node
+from workflows.machine.addressing import Unclear, find_failed, find_node
 from workflows.machine.program import lay_out
 
 INNER = flow("inner both", nodes=[task("inner"), task("both")])
@@ -50,3 +50,22 @@ def test_a_long_list_is_cut_short() -> None:
 
     assert isinstance(found, Unclear)
     assert found.text.endswith(" and 4 more")
+
+
+def test_a_verb_without_a_node_means_the_only_failed_one() -> None:
+    program = lay_out(plan("a b"))
+
+    assert find_failed(program, ["b"]) == "b"
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [([], "no node has failed"), (["a", "b"], "2 nodes have failed, name one: a (A), b (B)")],
+)
+def test_a_verb_without_a_node_is_refused_where_none_or_several_failed(
+    failed: list[str], said: str
+) -> None:
+    unclear = find_failed(lay_out(plan("a b")), failed)
+
+    assert isinstance(unclear, Unclear)
+    assert unclear.text.startswith(said)

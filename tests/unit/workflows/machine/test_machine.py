@@ -9,8 +9,8 @@ from tests.helpers.plans import flow, plan, settings, subflow, task, variable
 from tests.helpers.runs import Run, stored
 from translator.plan import AutoRetry, Literal, Timeout, Variable
 from workflows.machine.events import Evaluated, Event, TaskEnded, TimerFired, Verb
+from workflows.machine.journal import JOURNAL_LENGTH
 from workflows.machine.machine import Given
-from workflows.machine.state import JOURNAL_LENGTH
 
 
 def test_a_run_is_given_variables_context_and_a_first_node() -> None:
@@ -324,3 +324,22 @@ def test_an_event_costs_the_same_in_a_long_chain_as_in_a_short_one() -> None:
 @pytest.mark.slow
 def test_an_event_costs_the_same_in_a_very_long_chain() -> None:
     assert cost(2_000) == cost(8_000)
+
+
+def test_an_entry_of_a_full_journal_costs_no_more_than_one_of_a_short_one() -> None:
+    def calls_of(entries: int) -> int:
+        run = Run(plan("a"))
+        for number in range(entries):
+            run.do("skip", "a", reason=str(number))
+        calls = 0
+
+        def count(frame: Any, event: str, _arg: object) -> None:
+            nonlocal calls
+            calls += event == "call" and frame.f_globals["__name__"].startswith(OURS)
+
+        sys.setprofile(count)
+        run.machine.handle(Verb("skip", "a", reason="last"), run.now)
+        sys.setprofile(None)
+        return calls
+
+    assert calls_of(JOURNAL_LENGTH + 10) <= calls_of(10) + 20

@@ -136,8 +136,9 @@ def test_pauses_never_keep_a_run_from_its_end_once_resumed(
         if move.what == "hold":
             run.do("pause" if is_flow else "pause_node", path)
         elif move.what == "free" and held:
-            is_flow = held[0] in run.machine.core.program.flows
-            run.do("resume" if is_flow else "resume_node", held[0])
+            freed = held[move.how % len(held)]
+            is_flow = freed in run.machine.core.program.flows
+            run.do("resume" if is_flow else "resume_node", freed)
         else:
             player.move(move)
 

@@ -4,9 +4,9 @@ import pytest
 
 from activities.contract import Done, Failed, Polling, Waiting
 from tests.helpers.plans import flow, plan, settings, subflow, task, variable
-from tests.helpers.runs import Run
+from tests.helpers.runs import Run, stored
 from translator.plan import AutoRetry, LoopConfig, Timeout
-from workflows.machine.events import CancelNode, RunTask, SetTimer
+from workflows.machine.events import CancelNode, RunTask, SetTimer, TaskEnded, VerbName
 
 POLLING = Polling(handle={"job": 1}, after_s=5)
 
@@ -464,3 +464,55 @@ def test_a_draining_run_calls_nothing_new_until_told_so() -> None:
     run.go()
 
     assert run.calling == ["b"]
+
+
+# --- what begins too late -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verbs", [["force_fail"], ["force_fail", "retry"], ["force_fail", "skip"]])
+@pytest.mark.parametrize("outcome", [Polling(handle=7, after_s=1), Waiting(handle=7)])
+def test_what_a_call_began_that_nobody_wants_any_more_is_stopped(
+    verbs: list[VerbName], outcome: Polling | Waiting
+) -> None:
+    run = Run(plan("a b", nodes=[task("a", {"x": 1})]))
+    asked = run.step("a")
+    for name in verbs:
+        run.do(name, "a")
+    before = stored(run.state)
+
+    run.send(TaskEnded("a", 1, outcome, asked))
+
+    [stop] = run.stops
+    assert (stop.step, stop.entry, stop.handle, stop.inputs["x"]) == ("stop", 1, 7, 1)
+    assert stored(run.state) == before
+
+
+def test_what_a_call_of_a_revoked_run_began_is_stopped() -> None:
+    run = Run(plan("a"))
+    asked = run.step("a")
+    run.do("revoke")
+
+    run.send(TaskEnded("a", 1, Polling(handle=7, after_s=1), asked))
+
+    assert [stop.handle for stop in run.stops] == [7]
+
+
+@pytest.mark.parametrize("outcome", [Done(), Failed(error="no"), Waiting()])
+def test_where_nothing_goes_on_outside_nothing_is_stopped(outcome: Done | Failed | Waiting) -> None:
+    run = Run(plan("a"))
+    asked = run.step("a")
+    run.do("force_fail", "a")
+
+    assert run.send(TaskEnded("a", 1, outcome, asked)) == []
+
+
+def test_a_node_that_has_ended_keeps_how_long_its_last_execution_took() -> None:
+    run = Run(plan("a"))
+    run.now += 60
+    run.lose("a")
+    run.do("retry", "a")
+    run.now += 12.4
+
+    run.answer("a")
+
+    assert run.state.nodes["a"].took == 12

@@ -326,11 +326,20 @@ def test_set_variables_are_read_by_the_nodes_that_follow(value: Any, seen: Any) 
     declared = [variable("v", "old"), variable("w", "W")]
     run = Run(plan("a b", nodes=[task("b", {"x": "${v}"})], variables=declared))
 
-    run.do("set_variables", values={"v": value, "nobody": 1})
+    run.do("set_variables", values={"v": value})
     run.reload()
     run.answer("a")
 
     assert run.step("b").inputs["x"] == seen
+
+
+def test_a_variable_that_is_not_there_is_refused_with_a_hint() -> None:
+    run = Run(plan("a", variables=[variable("host", "old")]))
+
+    assert run.do("set_variables", values={"hsot": 1, "host": 2}) == "wrong_value"
+
+    assert run.refusal == "the run has no variable 'hsot'; did you mean 'host'?"
+    assert run.state.written == {}
 
 
 def test_set_variables_in_a_subflow_change_only_its_own() -> None:

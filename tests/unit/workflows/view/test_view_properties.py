@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from activities.contract import RunSettings
+from activities.contract import Picture, RunSettings
 from tests.unit.workflows.view.view_plans import NOW, chain, plan, stand, task, ways
 from tests.unit.workflows.view.view_strategies import paths_of, plans, runs
 from translator.plan import Converge, Parallel, Plan
@@ -98,9 +98,9 @@ def test_a_picture_is_xml_without_blank_lines(run: tuple[Plan, RunState]) -> Non
 
 
 @SLOW
-@given(runs(), st.sampled_from([100, 700, 2000, 6000]), st.booleans())
-def test_a_page_is_bounded(run: tuple[Plan, RunState], bound: int, drawn: bool) -> None:
-    shown = page(*run, RunSettings(picture_bytes=bound), NOW, run_id="r", svg=drawn)
+@given(runs(), st.sampled_from([100, 700, 2000, 6000]), st.sampled_from(["svg", "text", "off"]))
+def test_a_page_is_bounded(run: tuple[Plan, RunState], bound: int, picture: Picture) -> None:
+    shown = page(*run, RunSettings(picture_bytes=bound, picture=picture), NOW, run_id="r")
 
     assert len(quote(shown)) <= bound
 

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from activities.contract import RunSettings
+from activities.contract import Picture, RunSettings
 from tests.unit.workflows.view.view_plans import (
     NOW,
     chain,
@@ -154,20 +154,25 @@ def test_the_page_of_a_failed_run_says_what_to_press() -> None:
 
     lines = drawn.splitlines()
     assert lines[0] == "### ✗ Waiting for you: 1 node failed, 3 min ago"
-    assert lines[2] == "**更新进程** `sub1/n9`, attempt 2: *HTTP 503 from deploy.internal*"
+    failed = "**更新进程** `sub1/n9`, attempt 2, 3 min ago: *HTTP 503 from deploy.internal*"
+    assert lines[2] == failed
     assert lines[3] == (
         'Update **retry** `{"node": "sub1/n9"}` or **skip** `{"node": "sub1/n9"}`'
         '; with other inputs: `{"node": "sub1/n9", "set": {"url": "…"}}`'
     )
-    assert lines[-4] == "- ✗ 1 failed · ✓ 5 done · ↷ 1 skipped · ○ 4 to go · started 15 min ago"
-    assert lines[-2] == "- 8 min ago skip `n4` by li: 值班已通知"
+    assert lines[-5:-1] == [
+        "- ✗ 1 failed · ✓ 5 done · ↷ 1 skipped · ○ 4 to go",
+        "- 发布 version 3 · started 05:58 Asia/Shanghai",
+        "- 06:10 retry `sub1/n9` by li",
+        "- 06:05 skip `n4` by li: 值班已通知",
+    ]
 
 
 def test_the_page_stays_within_its_bound_with_the_whole_picture() -> None:
     drawn = shown(release(), failed_release())
 
     assert encoded_size(drawn) <= 6000
-    assert "○ 解除屏蔽" in drawn
+    assert ">解除屏蔽<" in drawn
 
 
 def test_every_object_on_the_page_is_json() -> None:
@@ -233,7 +238,7 @@ def test_a_waiting_node_offers_its_callback() -> None:
 
 
 def test_a_timer_says_when_it_fires() -> None:
-    assert "waits for a timer, in 2 min" in shown(chain(1), under_way("sleeping", NOW + 120))
+    assert "waits 5 min for a timer, in 2 min" in shown(chain(1), under_way("sleeping", NOW + 120))
 
 
 def test_a_node_held_by_a_subflow_offers_to_resume_that() -> None:
@@ -248,7 +253,7 @@ def test_a_refused_verb_is_told_with_its_reason() -> None:
     state = run_state()
     state.journal = [JournalEntry(NOW - 5, "skip", "n0", "", "", refusal="it is running")]
 
-    assert "- 5 s ago skip `n0`: refused: it is running" in shown(chain(1), state)
+    assert "- 06:13 skip `n0`: refused: it is running" in shown(chain(1), state)
 
 
 def test_what_an_ended_run_left_out_is_not_to_go() -> None:
@@ -289,11 +294,80 @@ def test_a_failed_gateway_offers_its_branches() -> None:
 
 
 def test_the_page_can_draw_in_text() -> None:
-    drawn = page(release(), failed_release(), RunSettings(), NOW, svg=False)
+    drawn = page(release(), failed_release(), RunSettings(picture="text"), NOW)
 
     assert "<svg" not in drawn
     assert "├─ ✓ 备份数据库" in drawn
     assert drawn.count("```") == 2
+
+
+def test_the_page_can_leave_the_drawing_out() -> None:
+    drawn = page(release(), failed_release(), RunSettings(picture="off"), NOW)
+
+    assert "<svg" not in drawn
+    assert "```" not in drawn
+    assert "Update **retry**" in drawn
+    assert "✓ 5 done" in drawn
+
+
+def test_a_pause_is_told_beside_a_failed_node() -> None:
+    state = failed_release()
+    state.nodes[""].status, state.nodes[""].since = "suspended", NOW - 60
+    state.journal.append(JournalEntry(NOW - 60, "pause", "", "wang", ""))
+
+    lines = shown(release(), state).splitlines()
+
+    assert status(release(), state, NOW).paused
+    assert lines[0].endswith("1 node failed, 3 min ago, and the run is paused")
+    assert lines[2] == "‖ Paused by wang, 1 min ago. Update **resume** `{}` to go on"
+
+
+@pytest.mark.parametrize("picture", ["svg", "text"])
+def test_what_a_plugin_says_of_its_node_is_listed_and_drawn_its_handle_is_not(
+    picture: Picture,
+) -> None:
+    state = under_way("polling")
+    state.nodes["n0"].note = "JOB 20031"
+    state.live["n0"].handle = {"job": 20031, "token": "canary"}
+    state.live["n0"].rendered = {"script": "canary"}
+    state.live["n0"].outputs = {"log": "canary"}
+    state.written[""] = {"password": "canary"}
+
+    drawn = page(chain(1), state, RunSettings(picture=picture), NOW)
+
+    assert "- ▶ **step n0** `n0` JOB 20031 running for 5 min" in drawn.splitlines()
+    assert drawn.count("JOB 20031") == 2
+    assert "canary" not in drawn
+    assert "canary" not in status(chain(1), state, NOW).model_dump_json()
+
+
+HOSTILE = (
+    "</svg><script>alert(1)</script>",
+    "**a** [b](javascript:c) `d`\n\n# e",
+    "<img src=x onerror=alert(1)>",
+    "x" * 10_000,
+    "\u202e\u05d0\u05d1 \u2066 end",
+    ']]> --> \' """ &lt;b&gt; \x00',
+)
+
+
+@pytest.mark.parametrize("picture", ["svg", "text", "off"])
+@pytest.mark.parametrize("text", HOSTILE, ids=["html", "markdown", "img", "long", "rtl", "quotes"])
+def test_hostile_names_notes_and_reasons_stay_text(text: str, picture: Picture) -> None:
+    state = run_state()
+    for key in ("n0", "n1"):
+        state.nodes[key] = NodeState(status="failed", entry=1, since=NOW - 5, note=text)
+        state.failed[key] = text
+    state.journal = [JournalEntry(NOW - 5, "skip", "n1", text, text, refusal=text)]
+    shape = plan(task("n0", "n1", text), task("n1", "end", text), name=text)
+
+    drawn = page(shape, state, RunSettings(picture=picture), NOW, run_id="r")
+
+    outside = re.sub(r"```.*?```", "", drawn, flags=re.DOTALL)
+    assert not re.search(r"<(?!/?(svg|g|path|text)\b)", outside)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\u202a-\u202e\u2066-\u2069]", drawn)
+    assert drawn.count("\n# ") == 0
+    assert encoded_size(drawn) <= 6000
 
 
 def test_names_cannot_break_out_of_the_markdown() -> None:
