@@ -208,11 +208,15 @@ class Played:
         traits["show/legacy"] = traits["quick/legacy"].model_copy(
             update={"plugin": PluginRef(code="show"), "inline": "display"}
         )
-        options = {"traits": traits, "rerun_limit": 3, "strict": case.strict}
         self.run = Run(
             case.plan,
             RunSettings(
-                **options, loop_offset=case.offset, batch_tasks=16 if batched else 1, timezone="UTC"
+                traits=traits,
+                rerun_limit=3,
+                strict=case.strict,
+                loop_offset=case.offset,
+                batch_tasks=16 if batched else 1,
+                timezone="UTC",
             ),
             Given(context={"operator": "li"}),
         )
