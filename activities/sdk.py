@@ -11,7 +11,7 @@ must be safe to repeat.
 import inspect
 import re
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, final
 
 from pydantic import BaseModel, JsonValue, SecretStr
@@ -20,6 +20,7 @@ from activities.calls import (
     Call,
     Inputs,
     Lookup,
+    OutcomeUnknown,
     Outputs,
     PluginDefinitionError,
     PluginError,
@@ -37,6 +38,7 @@ __all__ = [
     "Inputs",
     "LazyVariable",
     "Lookup",
+    "OutcomeUnknown",
     "Outputs",
     "Plugin",
     "PluginDefinitionError",
@@ -73,10 +75,12 @@ class Plugin(Generic[InputsT, ResultT]):
         traits: PluginTraits,
         name: str,
         group: str,
+        settings: Mapping[str, type[BaseModel]],
     ) -> None:
         self.ref: Final = traits.plugin
         self.name: Final = name or traits.plugin.code
         self.group: Final = group
+        self.settings: Final = dict(settings)
         self.description: Final = inspect.cleandoc(call.__doc__ or "")
         self.call_fn: Final = call
         self.inputs_model: Final[type[InputsT]] = _inputs_of(traits.plugin, "call", call)
@@ -167,6 +171,7 @@ def plugin(  # noqa: PLR0913  one keyword per trait; nobody passes them all
     heartbeat_s: int = 60,
     inline: Inline = "",
     inline_input: str = "",
+    settings: Mapping[str, type[BaseModel]] | None = None,
 ) -> Callable[[Callable[[Call[InputsT]], Awaitable[ResultT]]], Plugin[InputsT, ResultT]]:
     """Make a coroutine function a plugin.
 
@@ -182,6 +187,7 @@ def plugin(  # noqa: PLR0913  one keyword per trait; nobody passes them all
         heartbeat_s: a step is given up when nothing is heard of it for that many seconds.
         inline: decided by the workflow, without an activity (see `PluginTraits`).
         inline_input: the input with the time of an inline timer.
+        settings: what `call.shelf.settings` reads for it, a model by the name of its table.
 
     Raises:
         PluginDefinitionError: when the function does not have a plugin's signature.
@@ -199,7 +205,7 @@ def plugin(  # noqa: PLR0913  one keyword per trait; nobody passes them all
 
     def decorate(call: Callable[[Call[InputsT]], Awaitable[ResultT]]) -> Plugin[InputsT, ResultT]:
         _check_traits(traits, call)
-        return Plugin(call, traits, name, group)
+        return Plugin(call, traits, name, group, settings or {})
 
     return decorate
 
