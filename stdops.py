@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # at run time `__getattr__` loads them, so that `import stdop
         lazy_variable,
         plugin,
     )
-    from activities.testing import Stage
+    from activities.testing import Recording, Stage
 
 __all__ = [
     "Call",
@@ -41,6 +41,7 @@ __all__ = [
     "Outputs",
     "PluginDefinitionError",
     "PluginError",
+    "Recording",
     "Secret",
     "SettingsError",
     "Severity",
@@ -69,6 +70,7 @@ _LAZY: Final = {
     "PluginDefinitionError": "activities.sdk",
     "PluginError": "activities.sdk",
     "Secret": "activities.sdk",
+    "Recording": "activities.testing",
     "Stage": "activities.testing",
     "StillRunning": "activities.sdk",
     "WaitForCallback": "activities.sdk",

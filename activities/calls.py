@@ -24,7 +24,7 @@ from structlog.typing import FilteringBoundLogger
 
 from activities.http_client import HttpClient
 from activities.shelf import Shelf
-from stdops import StdopsError
+from stdops import Location, StdopsError
 
 Progress: TypeAlias = Callable[[Mapping[str, JsonValue]], None]
 
@@ -33,7 +33,22 @@ LONGEST_DELAY_S: Final = 366 * 24 * 3600.0
 
 
 class PluginDefinitionError(StdopsError):
-    """A plugin is written wrongly; found when it is loaded, never in a run."""
+    """A plugin is written wrongly; found when it is loaded, never in a run.
+
+    `location` is the function that is wrong, where there is one.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        what: str,
+        *,
+        where: str = "",
+        fix: str = "",
+        location: Location = Location(),  # noqa: B008  immutable
+    ) -> None:
+        super().__init__(code, what, where=where, fix=fix)
+        self.location = location
 
 
 class PluginError(StdopsError):

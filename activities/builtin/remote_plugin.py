@@ -40,7 +40,6 @@ class RemoteOutputs(Outputs):
     model_config = ConfigDict(extra="allow")
 
     trace_id: str = Field(description="Name of the execution at the service")
-    log_url: JsonValue = Field(default=None, description="Its log, where the settings say where")
 
 
 class Watch(BaseModel):

@@ -21,12 +21,12 @@ from activities.remote.protocol import (
     INVOKE,
     RESOLVE,
     SCHEDULE,
+    About,
     Answer,
     Deployment,
     Detail,
     Envelope,
     Listing,
-    Phase,
     Progress,
     State,
 )
@@ -140,7 +140,7 @@ class Remote:
         envelope = _read(reply, Envelope)
         progress = envelope and _model(envelope.data, Progress)
         if envelope is not None and not envelope.result:
-            raise PluginError(INVOKE.failed(str(envelope.message), envelope.trace_id or ""))
+            raise PluginError(About(INVOKE, envelope.trace_id or "").failed(str(envelope.message)))
         if envelope is None or progress is None or _is_lost(envelope, progress):
             raise OutcomeUnknown(f"the answer is none of the protocol: {reply.brief}", where)
         return Invoked(envelope.trace_id or "", progress)
@@ -148,13 +148,13 @@ class Remote:
     async def look(self, trace_id: str) -> Progress:
         """Return how far an execution is that has not ended when it was invoked."""
         url = f"{self._place.url}/schedule/{quote(trace_id)}"
-        data = await _enveloped(self._call, self.settings, url, (SCHEDULE, trace_id))
-        return _must_be(data, Progress, (SCHEDULE, trace_id))
+        data = await _enveloped(self._call, self.settings, url, About(SCHEDULE, trace_id))
+        return _must_be(data, Progress, About(SCHEDULE, trace_id))
 
     async def _ask_detail(self) -> Detail:
         url = f"{self._place.url}/detail/{quote(self._version)}"
-        data = await _enveloped(self._call, self.settings, url, (DETAIL, ""))
-        return _must_be(data, Detail, (DETAIL, ""))
+        data = await _enveloped(self._call, self.settings, url, About(DETAIL))
+        return _must_be(data, Detail, About(DETAIL))
 
     async def _post(self, url: str, body: Mapping[str, JsonValue], where: str) -> Reply:
         """Send what starts work; an answer that says no is an error."""
@@ -170,14 +170,16 @@ class Remote:
                 raise
             if fault.verdict == "unknown":
                 raise OutcomeUnknown(fault.what, where) from error
-            may_pass, what = fault.verdict == "not_taken", INVOKE.failed(fault.what)
+            may_pass, what = fault.verdict == "not_taken", About(INVOKE).failed(fault.what)
             raise PluginError(what, retryable=may_pass, after_s=fault.after_s) from error
         if reply.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            raise PluginError(INVOKE.failed(reply.brief), retryable=True, after_s=reply.after_s)
+            raise PluginError(
+                About(INVOKE).failed(reply.brief), retryable=True, after_s=reply.after_s
+            )
         if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise OutcomeUnknown(f"the plugin's service broke down: {reply.brief}", where)
         if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise PluginError(INVOKE.failed(reply.brief, _trace_of(reply)))
+            raise PluginError(About(INVOKE, _trace_of(reply)).failed(reply.brief))
         return reply
 
 
@@ -206,7 +208,7 @@ def _check_platform(settings: RemoteSettings, code: str) -> None:
     ]
     if missing:
         raise PluginError(
-            RESOLVE.failed(
+            About(RESOLVE).failed(
                 f"nothing says where plugin {code!r} is; give its address as services.{code}, or "
                 f"{', '.join(missing)} (in [plugins.{TABLE}] of the workers' settings)"
             )
@@ -217,13 +219,13 @@ async def _listed(call: Call[Any], settings: RemoteSettings, code: str) -> Place
     """Ask PaaS v3 where a plugin is."""
     # its gateway has this one stage, whatever the plugins' is
     url = f"{settings.paas_url.rstrip('/')}/prod/system/bk_plugins/{quote(code)}"
-    reply = await _get(call, settings, url, (RESOLVE, ""), credentials(settings))
-    listing = _must_be(reply.json, Listing, (RESOLVE, ""))
+    reply = await _get(call, settings, url, About(RESOLVE), credentials(settings))
+    listing = _must_be(reply.json, Listing, About(RESOLVE))
     found = listing.deployed_statuses.get(settings.stage, Deployment())
     own = next((a.address for a in found.addresses if a.type == _SERVICE_ADDRESS), "")
     if not found.deployed or not own:
         what = f"plugin {code!r} is not deployed in stage {settings.stage!r}; deploy it, then retry"
-        raise PluginError(RESOLVE.failed(what))
+        raise PluginError(About(RESOLVE).failed(what))
     api_name = listing.profile.api_gw_name or code
     gateway = settings.gateway_url.replace("{api_name}", api_name).rstrip("/")
     return Place(f"{own.rstrip('/')}/{_PATH}", f"{gateway}/{settings.stage}")
@@ -237,14 +239,13 @@ def _memory(call: Call[Any]) -> Memory:
 
 
 async def _enveloped(
-    call: Call[Any], settings: RemoteSettings, url: str, about: tuple[Phase, str]
+    call: Call[Any], settings: RemoteSettings, url: str, about: About
 ) -> JsonValue:
     """Ask a service, and return what its answer is about."""
-    phase, trace_id = about
     reply = await _get(call, settings, url, about, {})
     envelope = _must_be(reply.json, Envelope, about)
     if not envelope.result:
-        raise PluginError(phase.failed(str(envelope.message), trace_id))
+        raise PluginError(about.failed(str(envelope.message)))
     return envelope.data
 
 
@@ -252,11 +253,10 @@ async def _get(
     call: Call[Any],
     settings: RemoteSettings,
     url: str,
-    about: tuple[Phase, str],
+    about: About,
     headers: Mapping[str, str],
 ) -> Reply:
     """Ask; what is lost or broken may pass."""
-    phase, trace_id = about
     try:
         response = await call.http.get(
             url, headers=headers, timeout=settings.timeout_s, follow_redirects=True
@@ -266,11 +266,11 @@ async def _get(
         fault = fault_of(error)
         if fault is None:
             raise
-        what, may_pass = phase.failed(fault.what, trace_id), fault.verdict == "not_taken"
+        what, may_pass = about.failed(fault.what), fault.verdict == "not_taken"
         raise PluginError(what, retryable=may_pass, after_s=fault.after_s) from error
     if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
         may_pass = reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in _PASSING
-        what = phase.failed(f"GET {url} answered {reply.brief}", trace_id)
+        what = about.failed(f"GET {url} answered {reply.brief}")
         raise PluginError(what, retryable=may_pass, after_s=reply.after_s)
     return reply
 
@@ -288,14 +288,11 @@ def _reply(response: Any) -> Reply:  # Any: httpx's, which stays behind `http_cl
     return Reply(response.status_code, brief, found, retry_after_s(response))
 
 
-def _must_be(data: JsonValue, model: type[AnswerT], about: tuple[Phase, str]) -> AnswerT:
+def _must_be(data: JsonValue, model: type[AnswerT], about: About) -> AnswerT:
     """Read an answer to a question; one that is none may come of something in between."""
     found = _model(data, model)
     if found is None:
-        phase, trace_id = about
-        raise PluginError(
-            phase.failed("the answer is none of the protocol", trace_id), retryable=True
-        )
+        raise PluginError(about.failed("the answer is none of the protocol"), retryable=True)
     return found
 
 

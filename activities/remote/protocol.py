@@ -91,20 +91,22 @@ class Listing(Answer):
     deployed_statuses: dict[str, Deployment] = Field(default_factory=dict)
 
 
-class Phase(NamedTuple):
-    """One kind of request, by the words for its failure."""
-
-    before: str
-
-    def failed(self, what: str, trace_id: str = "") -> str:
-        """Return the text of a failure."""
-        return f"{self.before}{what}, trace_id: {trace_id}" if trace_id else f"{self.before}{what}"
+RESOLVE: Final = "第三方插件client初始化失败, 错误内容: "
+DETAIL: Final = "获取第三方插件详情失败, 错误内容: "
+INVOKE: Final = "调用第三方插件invoke接口错误, 错误内容: "
+SCHEDULE: Final = "remote plugin service schedule error: "
+"""What the failure of a request begins with, by what was asked."""
 
 
-RESOLVE: Final = Phase("第三方插件client初始化失败, 错误内容: ")
-DETAIL: Final = Phase("获取第三方插件详情失败, 错误内容: ")
-INVOKE: Final = Phase("调用第三方插件invoke接口错误, 错误内容: ")
-SCHEDULE: Final = Phase("remote plugin service schedule error: ")
+class About(NamedTuple):
+    """What a request is about: how its failure begins, and the execution, if there is one."""
+
+    phase: str
+    trace_id: str = ""
+
+    def failed(self, what: str) -> str:
+        """Return the text of its failure."""
+        return f"{self.phase}{what}{f', trace_id: {self.trace_id}' if self.trace_id else ''}"
 
 
 def interval_s(look: int) -> float:

@@ -65,6 +65,7 @@ class NodeView(Model):
     loop: int = 1
     since: float = 0
     reason: str = ""
+    note: str = ""
     waits_for: str = ""
     deadline: float = 0
     held_by: NodePath | None = None
@@ -107,6 +108,7 @@ class Holder(Model):
     name: str
     look: str
     since: float = 0
+    note: str = ""
     waits_for: str = ""
     release: str = ""
     inside: tuple["Holder", ...] = ()
@@ -243,6 +245,7 @@ def _node_view(plan: Plan, path: NodePath, view: View) -> NodeView:
         loop=found.loop if found else 1,
         since=found.since if found else 0,
         reason=reason_of(path, view),
+        note=clean(found.note) if found else "",
         waits_for=_waits_for(path, view),
         deadline=live.deadline if live else 0,
         held_by=view.held.get(path),
@@ -306,6 +309,7 @@ def _holder(node: NodeView) -> Holder:
         name=node.name,
         look=node.look,
         since=node.since,
+        note=node.note,
         waits_for=f"{node.waits_for}{reason}",
         release=_release(node),
     )
@@ -371,8 +375,9 @@ def _paragraph(found: Status, nodes: list[NodeView], now: float) -> str:
 def _says(node: NodeView, now: float) -> str:
     age = f" for {span_text(now - node.since)}" if node.since else ""
     reason = f" ({clean(node.reason)[:120]})" if node.reason else ""
+    note = f" [{node.note}]" if node.note else ""
     waits = f", waits for {node.waits_for}" if node.waits_for else ""
-    return f"is {node.look}{age}{reason}{waits}; released {_how(node)}"
+    return f"is {node.look}{age}{note}{reason}{waits}; released {_how(node)}"
 
 
 def _how(node: NodeView) -> str:
