@@ -10,6 +10,7 @@ from typing import Final, TypeAlias, cast
 
 from pydantic import JsonValue
 
+from activities.descriptions import KINDS, kind_of, repetition_of
 from activities.registry import Registry, discover, input_schema, output_schema, type_of
 from activities.sdk import AnyPlugin
 
@@ -65,23 +66,11 @@ def _settings_of(plugin: AnyPlugin) -> str:
 
 def _manner(plugin: AnyPlugin) -> str:
     """Say how it works, in one line."""
-    if plugin.traits.inline:
-        return "Decided by the run itself, without a worker."
-    hooks = (
-        ("it looks again until the work has ended", plugin.poll_fn),
-        ("it waits for a callback", plugin.callback_fn),
-        ("it stops the work outside when the node is cancelled", plugin.stop_fn),
-    )
-    ways = [text for text, hook in hooks if hook is not None]
-    return "; ".join([_repetition(plugin), *ways]) + "."
-
-
-def _repetition(plugin: AnyPlugin) -> str:
-    if plugin.traits.idempotent or plugin.traits.quick:
-        return "Safe to repeat"
-    if plugin.repeatable_fn is not None:
-        return 'Repeated where its inputs make that safe, else a lost answer is "outcome unknown"'
-    return 'Never repeated: a lost answer is "outcome unknown"'
+    kind = kind_of(plugin)
+    if kind == "inline":
+        return f"Kind: {kind}; {KINDS[kind]}."
+    stops = ["it stops the work outside when the node is cancelled"] if plugin.stop_fn else []
+    return "; ".join([f"Kind: {kind}", repetition_of(plugin), *stops]) + "."
 
 
 def _table(schema: Schema, secrets: Collection[str], *, is_input: bool) -> str:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, assert_never
 
 import structlog
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 from structlog.typing import FilteringBoundLogger
 from temporalio import activity
 from temporalio.common import RawValue
@@ -51,19 +51,22 @@ from activities.steps import (
     StepResult,
     TryAgain,
     delay_s,
+    finishing,
     given_up,
     most_failures,
     place_of,
     take_step,
 )
+from activities.trail import Trail
 from stdops import StdopsError
-from translator.plan import Model
 from translator.values import MASK, without_sealed
 
 MAX_OUTCOME_BYTES: Final = 1_900_000
 """Temporal refuses payloads over 2 MiB."""
 
 _BEATS_A_TIMEOUT: Final = 3
+_LONGEST_BEAT_S: Final = 5.0
+"""A step learns by the answer to a heartbeat that it was cancelled: people wait for that."""
 
 _log: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -91,24 +94,6 @@ class Sandbox(Protocol):
             EvaluationError: when one of them cannot be had.
         """
         ...
-
-
-class Trail(Model):
-    """What one attempt leaves for the next, and what the Temporal page shows of it.
-
-    looks: how often a poll has looked; from the first one on, `handle` and `outputs` are newer than
-    the call's. not_taken: the attempt whose request the outside has surely not taken, or that may
-    be repeated. failures: attempts in a row without an answer. note: what the last look that had
-    something to say has noted.
-    """
-
-    looks: int = 0
-    handle: JsonValue = None
-    outputs: dict[str, JsonValue] = Field(default_factory=dict)
-    not_taken: int = 0
-    failures: int = 0
-    progress: dict[str, JsonValue] = Field(default_factory=dict)
-    note: str = ""
 
 
 class _Manner(NamedTuple):
@@ -224,7 +209,7 @@ async def _run_step(edge: _Edge, call: PluginCall, secrets: Opening) -> Outcome:
         missing = edge.registry.missing_text(call.plugin.code, call.plugin.version)
         return _refused(missing, call)
     try:
-        with _beating(plugin.traits.heartbeat_s / _BEATS_A_TIMEOUT, _last_trail()) as pulse:
+        with _beating(_interval_s(plugin), _last_trail()) as pulse:
             result, rendered = await _take(edge, plugin, call, pulse, secrets)
     except asyncio.CancelledError:
         _raise_if_stopping()
@@ -245,7 +230,7 @@ async def _take(
     """
     manner = _Manner(call.strict, call.raw, plugin.traits.secrets)
     try:
-        opened = secrets.open_call(call.model_copy(update=_resumed(pulse.trail)))
+        opened = secrets.open_call(call.model_copy(update=pulse.trail.news()))
         rendered, warnings = await _evaluated(edge, opened.unresolved, call.context, manner)
     except (EvaluationError, SecretError, StdopsError) as error:
         text = f"inputs hydrate failed({error}), check node log for details"
@@ -257,7 +242,10 @@ async def _take(
     ports = Ports(edge.http, edge.shelf, _now, _masked_report(pulse, secrets))
     ready = opened.model_copy(update={"inputs": inputs})
     sent_before = call.step == "call" and pulse.trail.not_taken != activity.info().attempt - 1
-    result = await take_step(plugin, ready, ports, sent_before=sent_before)
+    step = take_step(plugin, ready, ports, sent_before=sent_before)
+    # what the outside answers to a call is the handle by which its work is stopped
+    has_handle = call.step == "call" and plugin.stop_fn is not None
+    result = await (finishing(step) if has_handle else step)
     told = _Rendered(shown if call.unresolved.values else None, warnings)
     return _without_secrets(result, secrets), told
 
@@ -320,13 +308,14 @@ def merged_inputs(call: PluginCall, rendered: Mapping[str, JsonValue]) -> dict[s
 def _again_or_failed(call: PluginCall, trail: Trail, again: TryAgain) -> Failed:
     """Raise what makes the server repeat the step, until it has been tried often enough."""
     if again.kind == "still_running":
-        _leave(_looked(trail, again))
+        _leave(trail.looked(again))
         raise _repeat(again.what, "StillRunning", delay_s(again))
-    failures = trail.failures + 1
-    if failures >= most_failures(call):
-        return _refused(given_up(again, failures), call, again.outputs)
-    attempt, pause_s = activity.info().attempt, delay_s(again, failures)
-    _leave(trail.model_copy(update={"not_taken": attempt, "failures": failures}))
+    left = trail.failed(again, activity.info().attempt)
+    if left.failures >= most_failures(call):
+        told = given_up(call, again, left.failures, is_unsure=left.unsure)
+        return _refused(told, call, again.outputs)
+    pause_s = delay_s(again, left.failures)
+    _leave(left)
     _log.warning("activities.step_deferred", **place_of(call), reason=again.what, after_s=pause_s)
     kind = "NotTaken" if again.kind == "not_taken" else "NoAnswer"
     raise _repeat(again.what, kind, pause_s)
@@ -343,21 +332,6 @@ def _repeat(what: str, kind: str, after_s: float | None = None) -> ApplicationEr
         next_retry_delay=None if after_s is None else timedelta(seconds=after_s),
         category=ApplicationErrorCategory.BENIGN,
     )
-
-
-def _looked(trail: Trail, again: TryAgain) -> Trail:
-    return Trail(
-        looks=trail.looks + 1,
-        handle=again.handle,
-        outputs=dict(again.outputs),
-        progress=trail.progress,
-        note=again.note or trail.note,
-    )
-
-
-def _resumed(trail: Trail) -> dict[str, JsonValue]:
-    """Return the fields of the message that an earlier look has made newer."""
-    return {"handle": trail.handle, "outputs": trail.outputs} if trail.looks else {}
 
 
 def _refused(
@@ -465,6 +439,10 @@ class _Pulse:
     def _beat(self) -> None:
         _leave(self.trail)
         self._timer = self._loop.call_later(self._interval_s, self._beat)
+
+
+def _interval_s(plugin: AnyPlugin) -> float:
+    return min(plugin.traits.heartbeat_s / _BEATS_A_TIMEOUT, _LONGEST_BEAT_S)
 
 
 @contextmanager

@@ -74,15 +74,17 @@ def entry_of(point: EntryPoint) -> str:
 
 
 def _hook_mistakes(plugin: AnyPlugin) -> Iterator[tuple[str, str]]:
-    hooks = [plugin.call_fn, plugin.poll_fn, plugin.callback_fn]
+    hooks = [hook for hook in (plugin.call_fn, plugin.poll_fn, plugin.callback_fn) if hook]
     code = plugin.call_fn.__name__
+    lacks_hook = False
     for signal, have, step in (
         (StillRunning, plugin.poll_fn, "poll"),
         (WaitForCallback, plugin.callback_fn, "callback"),
     ):
-        if have is None and any(_names(hook, signal) for hook in hooks if hook is not None):
+        if have is None and any(_names(hook, signal) for hook in hooks):
+            lacks_hook = True
             yield f"raises {signal.__name__} but has no {step} hook", f"add one with @{code}.{step}"
-    if plugin.stop_fn is not None and plugin.poll_fn is None and plugin.callback_fn is None:
+    if plugin.stop_fn and not (plugin.poll_fn or plugin.callback_fn or lacks_hook):
         yield (
             "has a stop hook that nothing would call: no work goes on after its call",
             f"add @{code}.poll or @{code}.callback, or remove the stop hook",

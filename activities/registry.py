@@ -126,10 +126,12 @@ class Registry:
         if versions:
             have = ", ".join(map(repr, versions))
             return f"unknown version {version!r} of plugin {code!r}; this worker has {have}"
-        near = difflib.get_close_matches(code, self.codes(), n=1)
-        absent = "see `stdops plugins list` for what did not load, or install what offers it"
-        other = absent if self.diagnostics else "install the package that offers it"
-        hint = f"did you mean {near[0]!r}?" if near else other
+        if any(repr(code) in found.what for found in self.diagnostics):
+            hint = "it could not be loaded: see `stdops plugins list`"
+        elif near := difflib.get_close_matches(code, self.codes(), n=1):
+            hint = f"did you mean {near[0]!r}?"
+        else:
+            hint = "install the package that offers it"
         return f"unknown plugin {code!r} (version {version!r}); {hint}"
 
     def _add(self, part: Part) -> None:

@@ -112,7 +112,10 @@ class Plugin(Generic[InputsT, ResultT]):
     def stop(
         self, hook: Callable[[Call[InputsT], JsonValue], Awaitable[None]]
     ) -> Callable[[Call[InputsT], JsonValue], Awaitable[None]]:
-        """Ask the outside to stop the work behind a handle."""
+        """Ask the outside to stop the work behind a handle.
+
+        With it, a call that is cancelled goes on for some seconds, so that its handle is known.
+        """
         self._check("stop", hook, self.stop_fn)
         self.stop_fn = hook
         return hook

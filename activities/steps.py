@@ -8,7 +8,7 @@ may be repeated, else a failed node that says so), and a bug (a failed node with
 import asyncio
 import inspect
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, assert_never
@@ -53,6 +53,9 @@ MAX_CALL_ATTEMPTS: Final = 5
 
 MAX_FAILED_LOOKS: Final = 10
 """How many looks in a row may go unanswered before a poll gives up."""
+
+CANCEL_GRACE_S: Final = 5.0
+"""How long a call that is cancelled may go on, to learn the handle of what it has started."""
 
 _LONGEST_BACKOFF_S: Final = 60.0
 _SHORTEST_SECRET: Final = 3
@@ -133,14 +136,44 @@ async def _try_step(
         return result
 
 
+async def finishing(step: Coroutine[Any, Any, StepResult]) -> StepResult:
+    """Await a step that starts work outside; when cancelled, let it still tell what it started.
+
+    The one who cancelled then knows what to stop. After `CANCEL_GRACE_S` it is cut off.
+    """
+    running = asyncio.ensure_future(step)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait((running,), timeout=CANCEL_GRACE_S)
+        if running.done():
+            return running.result()
+        raise
+    finally:
+        running.cancel()
+
+
 def most_failures(message: PluginCall) -> int:
     """Return how many tries in a row may fail before the node does."""
     return MAX_FAILED_LOOKS if message.step == "poll" else MAX_CALL_ATTEMPTS
 
 
-def given_up(again: TryAgain, failures: int) -> str:
-    """Tell an operator that a step was tried in vain."""
-    return f"{again.what}; gave up after {failures} attempts: mend the cause, then retry"
+def given_up(
+    message: PluginCall, again: TryAgain, failures: int, *, is_unsure: bool = False
+) -> str:
+    """Tell an operator that a step was tried in vain, and what may go on outside all the same.
+
+    `is_unsure`: one of the earlier tries may have been taken, so that a retry may do it twice.
+    """
+    told = f"{again.what}; gave up after {failures} attempts"
+    if message.step != "call":
+        return (
+            f"outcome unknown: {told}; the work that was started outside may go on: look at it, "
+            "then skip, or retry, which starts it anew"
+        )
+    if is_unsure or again.kind == "no_answer":
+        return _unknown(told, _outside_of(message))
+    return f"{told}: mend the cause, then retry"
 
 
 def delay_s(again: TryAgain, failures: int = 1) -> float:
@@ -156,11 +189,18 @@ def delay_s(again: TryAgain, failures: int = 1) -> float:
 
 def unknown_outcome(plugin: AnyPlugin, message: PluginCall, what: str, where: str = "") -> str:
     """Tell an operator that nobody knows whether the work was started, and what to look at."""
-    place = where or f"what {plugin.name!r} does for key {message.key!r}"
+    return _unknown(what, where or _outside_of(message, plugin.name))
+
+
+def _unknown(what: str, place: str) -> str:
     return (
         f"outcome unknown: {what}; the work may or may not have been started: "
         f"look at {place}, then retry or skip"
     )
+
+
+def _outside_of(message: PluginCall, name: str = "") -> str:
+    return f"what {name or message.plugin.code!r} does for key {message.key!r}"
 
 
 def inputs_problem(plugin: AnyPlugin, error: ValidationError) -> str:

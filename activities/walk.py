@@ -40,10 +40,11 @@ async def walk(message: PluginCall, guide: Guide) -> Done | Failed | Waiting:
 
     `message` is the first step. A step is given up after as many failures in a row as in a run.
     """
-    failures = 0
+    failures, is_unsure = 0, False
     while True:
         result = await guide.take(message)
         failures = failures + 1 if _has_failed(result) else 0
+        is_unsure |= isinstance(result, TryAgain) and result.kind == "no_answer"
         match result:
             case Done() | Failed():
                 return result
@@ -53,7 +54,8 @@ async def walk(message: PluginCall, guide: Guide) -> Done | Failed | Waiting:
                     return result
                 message = message.model_copy(update=_called_back(result, found))
             case TryAgain() if failures >= most_failures(message):
-                return Failed(error=given_up(result, failures), outputs=dict(result.outputs))
+                told = given_up(message, result, failures, is_unsure=is_unsure)
+                return Failed(error=told, outputs=dict(result.outputs))
             case Polling() | TryAgain():
                 await guide.pause(result, _pause_s(result, failures))
                 message = message.model_copy(update=_next_look(result))

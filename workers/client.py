@@ -46,6 +46,7 @@ from stdops import OperationRefused, StdopsError
 from workers.secrets import sealed_values, secret_keys
 from workers.server import run_url
 from workers.settings import Settings
+from workers.troubles import Trouble, troubles_of
 
 WORKFLOW_TYPE: Final = "RunFlow"
 
@@ -291,6 +292,16 @@ class Runs:
             return await self._handle(run).query(
                 name, args=args, rpc_timeout=timedelta(seconds=self._timeout_s)
             )
+
+    async def troubles(self, run: str) -> "list[Trouble]":
+        """Return the steps of a run that are tried again, and what went wrong.
+
+        Raises:
+            StdopsError: the run is unknown, or the server is away.
+        """
+        async with self._told(run):
+            found = await self._handle(run).describe()
+        return troubles_of(found.raw_description.pending_activities)
 
     async def result(self, run: str) -> Any:
         """Wait for the end of the run and return its result.

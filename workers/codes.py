@@ -50,10 +50,11 @@ CODES: Final[Mapping[str, CodeDoc]] = {
     ),
     "SOP410": CodeDoc(
         "plugins cannot be loaded",
-        "Every entry point of the group `stdops.plugins` imports.",
-        "The plugins behind it are missing; those of other packages are there.",
+        "Every entry point of the group `stdops.plugins` imports, and each module behind it.",
+        "The plugins in it are missing; those of other modules and packages are there.",
         "A plugin module that imports a package which is not installed",
-        "Repair or remove the package that the message names.",
+        "Mend the line that the message names, or remove its package; `stdops plugins list` tells "
+        "whether it helped.",
     ),
     "SOP411": CodeDoc(
         "plugin is written wrongly",
@@ -69,6 +70,14 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         "Two packages that both bring `notify` version `v1.0`",
         "Give one of them another version, or remove one of the packages.",
     ),
+    "SOP413": CodeDoc(
+        "no plugins where some are offered",
+        "There is a plugin or lazy variable behind every entry point of the group "
+        "`stdops.plugins`.",
+        "A function without its decorator is a function like any other, and nobody would notice.",
+        'An entry point `acme = "acme"` where the plugins are in `acme_plugins`',
+        "Put `@plugin(...)` above the function, or correct the entry point and install again.",
+    ),
     "SOP420": CodeDoc(
         "the plugin says no",
         "What a plugin asks of the outside is granted.",
@@ -82,6 +91,13 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         "The plugin cannot do its work as the worker is set; nothing was sent.",
         "`[plugins.sql]` with a field `conections`",
         "Correct the field that the message names, start the workers again, then `retry`.",
+    ),
+    "SOP432": CodeDoc(
+        "a remote plugin cannot be asked",
+        "With `--online`, the service of every remote plugin in a template answers.",
+        "The inputs of its nodes are not checked here; the service does so when a run comes there.",
+        "A service that is down, or whose address no setting names",
+        "Mend what the message names, or check without `--online`.",
     ),
     "SOP501": CodeDoc(
         "a package name is taken",
@@ -279,6 +295,13 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         "The run would wait without a word.",
         "`stdops run release` without a worker",
         "Start one with `stdops worker`, or use `stdops run --dev`.",
+    ),
+    "SOP546": CodeDoc(
+        "a folder is there already",
+        "`stdops plugins new` makes a folder of its own.",
+        "It writes over nothing.",
+        "`stdops plugins new acme-deploy`, twice",
+        "Choose another name, or another folder by `--into`.",
     ),
     "SOP599": CodeDoc(
         "stdops has failed",

@@ -14,7 +14,7 @@ from typing import Final, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from activities.remote import TABLE, Progress, Remote, RemoteSettings, State
+from activities.remote import TABLE, Progress, Remote, RemoteSettings, State, Way
 from activities.remote.protocol import NO_REASON, context_for, interval_s, overdue_text
 from activities.sdk import Call, Inputs, Outputs, PluginError, StillRunning, plugin
 
@@ -71,15 +71,15 @@ async def remote_plugin(call: Call[RemoteInputs]) -> RemoteOutputs:
 
     Its outputs become the node's. The work cannot be stopped from here.
     """
-    given = call.inputs
-    remote = await Remote.find(call, given.plugin_code, given.plugin_version)
+    given, way = call.inputs, Way.of(call)
+    remote = await Remote.find(way, given.plugin_code, given.plugin_version)
     detail = await remote.detail()
     hears = detail.enable_plugin_callback and call.can_be_called_back
     context = context_for(detail, dict(call.context), call.callback_url if hears else "")
     invoked = await remote.invoke(given.sent(), context)
     call.log.info("activities.remote_plugin_invoked", trace_id=invoked.trace_id)
     watch = Watch(trace_id=invoked.trace_id, since=call.now())
-    return _judged(call, remote.settings, watch, invoked.progress)
+    return _judged(call, way.settings, watch, invoked.progress)
 
 
 @remote_plugin.poll
@@ -115,15 +115,15 @@ def plain(value: JsonValue) -> JsonValue:
 
 async def _look(call: Call[RemoteInputs], watch: Watch) -> RemoteOutputs:
     """Ask how far the work is; a service that does not answer is asked again, for a while."""
-    settings, given = call.shelf.settings(TABLE, RemoteSettings), call.inputs
+    given, way = call.inputs, Way.of(call)
     try:
-        remote = await Remote.find(call, given.plugin_code, given.plugin_version)
+        remote = await Remote.find(way, given.plugin_code, given.plugin_version)
         progress = await remote.look(watch.trace_id)
     except PluginError as error:
         if not error.retryable:
             raise
-        raise _unanswered(call, settings, watch, error) from error
-    return _judged(call, settings, watch, progress)
+        raise _unanswered(call, way.settings, watch, error) from error
+    return _judged(call, way.settings, watch, progress)
 
 
 def _judged(

@@ -32,7 +32,8 @@ _NEVER_SENT: Final = (
     httpx.ProxyError,
 )
 _LOST: Final = (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)
-_GATEWAY_STATUSES: Final = frozenset({502, 504})
+_REFUSING_STATUSES: Final = frozenset({501, 505})
+"""Errors of a server by which it says that it has not even tried."""
 _TAKING_REDIRECTS: Final = frozenset({301, 302, 303})
 """Those that end a request and send on to its result; 307 and 308 send the request itself on."""
 
@@ -119,9 +120,10 @@ def _status_fault(response: httpx.Response, where: str) -> HttpFault:
         return HttpFault("not_taken", what, where, after_s)
     if TAKEN in response.extensions:
         return HttpFault("unknown", f"after a redirect {what}", where)
-    if response.status_code in _GATEWAY_STATUSES and not _is_safe(response.request):
-        return HttpFault("unknown", what, where)
-    return HttpFault("broken" if response.is_server_error else "refused", what, where)
+    if not response.is_server_error or response.status_code in _REFUSING_STATUSES:
+        return HttpFault("refused", what, where)
+    # it broke down, before or after it did what it was asked: who only asked to read may ask again
+    return HttpFault("broken" if _is_safe(response.request) else "unknown", what, where)
 
 
 def _lost(error: httpx.TransportError) -> HttpFault:

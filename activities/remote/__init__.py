@@ -4,16 +4,17 @@
 `client` the way there. The plugin itself is `activities.builtin.remote_plugin`.
 """
 
-from activities.remote.client import Invoked, Remote
+from activities.remote.client import Memory, Remote, Way
 from activities.remote.protocol import Detail, Progress, State
 from activities.remote.settings import TABLE, RemoteSettings
 
 __all__ = [
     "TABLE",
     "Detail",
-    "Invoked",
+    "Memory",
     "Progress",
     "Remote",
     "RemoteSettings",
     "State",
+    "Way",
 ]

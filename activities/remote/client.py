@@ -15,7 +15,7 @@ from urllib.parse import quote
 from pydantic import JsonValue, ValidationError
 
 from activities.expressions.opening import current
-from activities.http_client import fault_of, retry_after_s
+from activities.http_client import HttpClient, fault_of, retry_after_s
 from activities.remote.protocol import (
     DETAIL,
     INVOKE,
@@ -87,42 +87,51 @@ class Memory:
         return found
 
 
+class Way(NamedTuple):
+    """What it takes to ask services."""
+
+    http: HttpClient
+    settings: RemoteSettings
+    memory: Memory
+    now: datetime
+
+    @classmethod
+    def of(cls, call: Call[Any]) -> Self:
+        """Return the way of a step."""
+        settings = call.shelf.settings(TABLE, RemoteSettings)
+        return cls(call.http, settings, call.shelf.shared(Memory, Memory), call.now())
+
+
 @final
 class Remote:
-    """One version of a plugin, as a step of a node sees it; `find` makes one.
+    """One version of a plugin; `find` makes one.
 
     Whatever goes wrong is a `PluginError`, retryable where it may pass, or `OutcomeUnknown`.
     """
 
-    def __init__(
-        self, call: Call[Any], settings: RemoteSettings, name: tuple[str, str], place: Place
-    ) -> None:
-        self._call: Final = call
-        self._code, self._version = name
+    def __init__(self, way: Way, place: Place, code: str, version: str) -> None:
+        self._way: Final = way
         self._place: Final = place
-        self.settings: Final = settings
+        self._code: Final = code
+        self._version: Final = version
 
     @classmethod
-    async def find(cls, call: Call[Any], code: str, version: str) -> Self:
+    async def find(cls, way: Way, code: str, version: str) -> Self:
         """Find a plugin's service: by the settings, else by PaaS v3."""
-        settings = call.shelf.settings(TABLE, RemoteSettings)
-        named = settings.services.get(code)
+        named = way.settings.services.get(code)
         if named is not None:
             own = f"{named.url.rstrip('/').removesuffix(f'/{_PATH}')}/{_PATH}"
-            place = Place(own, named.invoke_url.rstrip("/") or own)
-            return cls(call, settings, (code, version), place)
-        _check_platform(settings, code)
-        place = await _memory(call).recall(
-            ("place", code), call.now(), settings.cache_s, lambda: _listed(call, settings, code)
+            return cls(way, Place(own, named.invoke_url.rstrip("/") or own), code, version)
+        _check_platform(way.settings, code)
+        place = await way.memory.recall(
+            ("place", code), way.now, way.settings.cache_s, lambda: _listed(way, code)
         )
-        return cls(call, settings, (code, version), place)
+        return cls(way, place, code, version)
 
     async def detail(self) -> Detail:
         """Return what the version says of itself; remembered for a while."""
-        settings, key = self.settings, ("detail", self._place.url, self._code, self._version)
-        return await _memory(self._call).recall(
-            key, self._call.now(), settings.cache_s, self._ask_detail
-        )
+        way, key = self._way, ("detail", self._place.url, self._version)
+        return await way.memory.recall(key, way.now, way.settings.cache_s, self._ask_detail)
 
     async def invoke(
         self, inputs: Mapping[str, JsonValue], context: Mapping[str, JsonValue]
@@ -148,20 +157,20 @@ class Remote:
     async def look(self, trace_id: str) -> Progress:
         """Return how far an execution is that has not ended when it was invoked."""
         url = f"{self._place.url}/schedule/{quote(trace_id)}"
-        data = await _enveloped(self._call, self.settings, url, About(SCHEDULE, trace_id))
+        data = await _enveloped(self._way, url, About(SCHEDULE, trace_id))
         return _must_be(data, Progress, About(SCHEDULE, trace_id))
 
     async def _ask_detail(self) -> Detail:
         url = f"{self._place.url}/detail/{quote(self._version)}"
-        data = await _enveloped(self._call, self.settings, url, About(DETAIL))
+        data = await _enveloped(self._way, url, About(DETAIL))
         return _must_be(data, Detail, About(DETAIL))
 
     async def _post(self, url: str, body: Mapping[str, JsonValue], where: str) -> Reply:
         """Send what starts work; an answer that says no is an error."""
-        call, headers = self._call, credentials(self.settings)
+        way, headers = self._way, credentials(self._way.settings)
         try:
-            response = await call.http.post(
-                url, json=body, headers=headers, timeout=self.settings.timeout_s
+            response = await way.http.post(
+                url, json=body, headers=headers, timeout=way.settings.timeout_s
             )
             reply = _reply(response)
         except Exception as error:
@@ -215,11 +224,12 @@ def _check_platform(settings: RemoteSettings, code: str) -> None:
         )
 
 
-async def _listed(call: Call[Any], settings: RemoteSettings, code: str) -> Place:
+async def _listed(way: Way, code: str) -> Place:
     """Ask PaaS v3 where a plugin is."""
+    settings = way.settings
     # its gateway has this one stage, whatever the plugins' is
     url = f"{settings.paas_url.rstrip('/')}/prod/system/bk_plugins/{quote(code)}"
-    reply = await _get(call, settings, url, About(RESOLVE), credentials(settings))
+    reply = await _get(way, url, About(RESOLVE), credentials(settings))
     listing = _must_be(reply.json, Listing, About(RESOLVE))
     found = listing.deployed_statuses.get(settings.stage, Deployment())
     own = next((a.address for a in found.addresses if a.type == _SERVICE_ADDRESS), "")
@@ -231,35 +241,24 @@ async def _listed(call: Call[Any], settings: RemoteSettings, code: str) -> Place
     return Place(f"{own.rstrip('/')}/{_PATH}", f"{gateway}/{settings.stage}")
 
 
-def _memory(call: Call[Any]) -> Memory:
-    return call.shelf.shared(Memory, Memory)
-
-
 # --- asking -----------------------------------------------------------------------------------
 
 
-async def _enveloped(
-    call: Call[Any], settings: RemoteSettings, url: str, about: About
-) -> JsonValue:
+async def _enveloped(way: Way, url: str, about: About) -> JsonValue:
     """Ask a service, and return what its answer is about."""
-    reply = await _get(call, settings, url, about, {})
+    reply = await _get(way, url, about, {})
     envelope = _must_be(reply.json, Envelope, about)
     if not envelope.result:
         raise PluginError(about.failed(str(envelope.message)))
     return envelope.data
 
 
-async def _get(
-    call: Call[Any],
-    settings: RemoteSettings,
-    url: str,
-    about: About,
-    headers: Mapping[str, str],
-) -> Reply:
+async def _get(way: Way, url: str, about: About, headers: Mapping[str, str]) -> Reply:
     """Ask; what is lost or broken may pass."""
     try:
-        response = await call.http.get(
-            url, headers=headers, timeout=settings.timeout_s, follow_redirects=True
+        # a redirect would take credentials along to wherever it leads
+        response = await way.http.get(
+            url, headers=headers, timeout=way.settings.timeout_s, follow_redirects=not headers
         )
         reply = _reply(response)
     except Exception as error:

@@ -46,6 +46,7 @@ class Schema(Answer):
 
     properties: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     required: tuple[str, ...] = ()
+    definitions: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
 
 
 class Detail(Answer):

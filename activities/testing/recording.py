@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple, final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
@@ -154,12 +154,13 @@ class Recording(httpx.AsyncBaseTransport):
         raise RecordingError(self._problem)
 
     async def _asked(self, request: httpx.Request) -> Asked:
-        url = request.url
-        query = [(k, MASK if self._is_secret(k) else v) for k, v in url.params.multi_items()]
-        plain = url.copy_with(username=None, password=None, params=query) if query else url
+        url = str(request.url.copy_with(username=None, password=None, query=None))
+        params = request.url.params.multi_items()
+        query = [(name, MASK if self._is_secret(name) else value) for name, value in params]
+        whole = f"{url}?{urlencode(query, safe='*')}" if query else url
         body = _body(await request.aread(), request.headers)
         masked = self._masker.mask(self._without_secrets(body.value))
-        return Asked(method=request.method, url=self._masker.mask_text(str(plain)), body=masked)
+        return Asked(method=request.method, url=self._masker.mask_text(whole), body=masked)
 
     def _answer(self, response: httpx.Response) -> Replied:
         body = _body(response.content, response.headers)

@@ -52,7 +52,9 @@ CALLBACKS: Final[Sequence[tuple[CallbackFate, float]]] = (
     ("late", 0.10),
 )
 UNREAD: Final = 0.03
-UNKNOWABLE: Final = frozenset({"drop_before", "drop_after", "5xx_before", "5xx_after", "gateway_after"})
+UNKNOWABLE: Final = frozenset(
+    {"drop_before", "drop_after", "5xx_before", "5xx_after", "gateway_after"}
+)
 """After these nobody but the ledger knows whether the work was started."""
 
 LATE_S: Final = 3.0
@@ -130,6 +132,9 @@ class Service:
     ledger: dict[str, Entry] = field(default_factory=dict[str, Entry])
     counts: Counter[str] = field(default_factory=Counter[str])
     longest_s: float = 1.0
+    http: httpx.AsyncClient = field(
+        default_factory=lambda: httpx.AsyncClient(trust_env=False, timeout=10)
+    )
     _asked: Counter[str] = field(default_factory=Counter[str])
     _calling: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
@@ -154,7 +159,9 @@ class Service:
                 await self._stop(exchange, self.work[int(number)])
             case ["ledger"]:
                 shown = {key: asdict(entry) for key, entry in self.ledger.items()}
-                await _answer(exchange, {"ledger": shown, **self._progress()})
+                await _answer(
+                    exchange, {"ledger": shown, "goes_on": self._goes_on()} | self._progress()
+                )
             case ["progress"]:
                 await _answer(exchange, self._progress())
             case ["work"]:
@@ -163,9 +170,10 @@ class Service:
                 await exchange.answer("404 Not Found")
 
     def _progress(self) -> dict[str, Any]:
-        now = time.monotonic()
-        running = sum(not work.stopped and now < work.ends_at for work in self.work)
-        return {"counts": self.counts, "started": len(self.work), "running": running}
+        return {"counts": self.counts, "started": len(self.work)}
+
+    def _goes_on(self) -> list[str]:
+        return [work.key for work in self.work if not work.stopped and not work.is_done]
 
     async def _start(self, exchange: Exchange, start: Start) -> None:
         entry = self.ledger.setdefault(start.key, Entry())
@@ -238,14 +246,13 @@ class Service:
 
     async def _post(self, url: str, body: dict[str, Any]) -> None:
         """Post until somebody takes it, as an outside does that means well."""
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
-            for _ in range(TRIES):
-                with contextlib.suppress(httpx.HTTPError):
-                    answer = await http.post(url, json=body)
-                    if answer.status_code < 500:
-                        self.counts[f"callback answered {answer.status_code}"] += 1
-                        return
-                await asyncio.sleep(0.5)
+        for _ in range(TRIES):
+            with contextlib.suppress(httpx.HTTPError):
+                answer = await self.http.post(url, json=body)
+                if answer.status_code < 500:
+                    self.counts[f"callback answered {answer.status_code}"] += 1
+                    return
+            await asyncio.sleep(0.5)
         self.counts["callback not delivered"] += 1
 
 
@@ -279,6 +286,12 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def say(line: str) -> None:
+    """Tell our parent one line; what is said later, by libraries too, goes to the log."""
+    print(line, flush=True)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+
 async def main(seed: int, longest_s: float) -> None:
     """Serve two doors to one service: the first misbehaves, the second is for those who look."""
     end_with_parent()
@@ -287,7 +300,7 @@ async def main(seed: int, longest_s: float) -> None:
         serving(service.serve, before=service.hangs_up) as door,
         serving(service.serve) as back_door,
     ):
-        print(door.url, back_door.url, flush=True)
+        say(f"{door.url} {back_door.url}")
         await asyncio.Event().wait()
 
 

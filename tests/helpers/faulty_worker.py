@@ -18,7 +18,7 @@ from temporalio.client import Client
 from activities.registry import Registry
 from activities.sdk import AnyPlugin, Call, Inputs, Outputs, StillRunning, plugin
 from tests.helpers.build import task
-from tests.helpers.faulty_service import end_with_parent
+from tests.helpers.faulty_service import end_with_parent, say
 from tests.helpers.flows import plan, told
 from translator.plan import Plan
 from workers.client import connect
@@ -114,13 +114,13 @@ async def main(what: str, settings: Settings, url: str, address: str) -> None:
     with Store.open(settings.store_url) as store:
         if what == "receiver":
             async with receiving(client, settings, store, secret_keys(settings)):
-                print("ready", flush=True)
+                say("ready")
                 await asyncio.Event().wait()
         await work(client, settings, store, url)
 
 
 async def work(client: Client, settings: Settings, store: Store, url: str) -> None:
-    print("ready", flush=True)
+    say("ready")
     await serve(client, settings, store, Registry(plugins(url)), stop=asyncio.Event())
 
 

@@ -112,7 +112,10 @@ class Stagehand:
 
     def plugins(self) -> Sequence[AnyPlugin]:
         """Return the plugins, whose notes are kept here."""
-        return (self.echo(), self.once(), self.hold(), self.poll(), self.wait(), self.several())
+        return (
+            *(self.echo(), self.once(), self.hold(), self.launch(), self.poll()),
+            *(self.wait(), self.several()),
+        )
 
     def echo(self) -> AnyPlugin:
         """Ends at once; fails while its input `wrong` is true."""
@@ -153,6 +156,26 @@ class Stagehand:
             return Told(text=call.inputs.text)
 
         return hold
+
+    def launch(self) -> AnyPlugin:
+        """Starts work outside while its gate is shut, and tells its handle when it is opened."""
+
+        @plugin("launch", name="Launch", heartbeat_s=3)
+        async def launch(call: Call[AnyInputs]) -> Told:
+            await self.note("call", call)
+            await self.gate(call.run, call.node).wait()
+            raise StillRunning(f"job of {call.node}", 60)
+
+        @launch.poll
+        async def _(call: Call[AnyInputs], _handle: JsonValue) -> Told:
+            await self.note("poll", call)
+            raise StillRunning(after_s=60)
+
+        @launch.stop
+        async def _(call: Call[AnyInputs], handle: JsonValue) -> None:
+            await self._stop(call, handle)
+
+        return launch
 
     def poll(self) -> AnyPlugin:
         """Looks until its gate is open, or `looks` times where that is not 0."""

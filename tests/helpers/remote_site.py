@@ -1,4 +1,4 @@
-"""A worker on a real server with the remote plugin alone, and a receiver of callbacks beside it."""
+"""A worker on a real server, with settings for remote plugins and a receiver beside it."""
 
 import secrets
 import socket
@@ -10,9 +10,8 @@ from pathlib import Path
 from pydantic import JsonValue
 from temporalio.client import Client
 
-from activities.builtin.remote_plugin import remote_plugin
 from activities.expressions import Sandbox
-from activities.registry import Registry
+from activities.registry import discover
 from tests.helpers import build
 from tests.helpers.flows import Run, plan, told, worker_on
 from translator.plan import Plan
@@ -39,11 +38,17 @@ class Site:
         return await self.client.start_workflow("RunFlow", given, id=name, task_queue=queue)
 
 
-def flow(inputs: Mapping[str, JsonValue], *outputs: str, **options: bool) -> Plan:
-    """Build a flow of one remote plugin, whose outputs of these names become the run's."""
+def flow(
+    inputs: Mapping[str, JsonValue], *outputs: str, password: str = "", **options: bool
+) -> Plan:
+    """Build a flow of one remote plugin, whose outputs of these names become the run's.
+
+    `${password}` in its inputs is a password variable.
+    """
     node = build.task("call", code="remote_plugin", version="1.0.0", inputs=inputs, **options)
     # a variable of its own name would hide what a variable is made of
     variables = [told(f"seen_{name}", "call", name) for name in outputs]
+    variables.append(build.variable("password", password, code="password"))
     return plan(
         "start call end",
         nodes=[node],
@@ -68,13 +73,14 @@ async def open_site(
         plugins={"remote_plugin": dict(table)},
     )
     with Store.open(settings.store_url) as store:
-        loader = PlanLoader(store, Registry([remote_plugin]), settings)
+        registry = discover()
+        loader = PlanLoader(store, registry, settings)
         async with (
             Sandbox(processes=1) as sandbox,
             http_client(settings) as http,
             receiving(client, settings, store, loader.keys),
         ):
-            parts = worker_parts(Registry([remote_plugin]), sandbox, loader, http)
+            parts = worker_parts(registry, sandbox, loader, http)
             async with worker_on(client, queue, parts, 100):
                 yield Site(client, settings, store)
 

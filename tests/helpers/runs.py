@@ -87,7 +87,7 @@ class Run:
         """Answer the plugin's step that is under way at `path`."""
         step = self.step(path)
         self.outstanding.remove(step)
-        return self.send(TaskEnded(path, step.entry, outcome or Done()))
+        return self.send(TaskEnded(path, step.entry, outcome or Done(), step))
 
     def lose(self, path: NodePath, error: str = "broken") -> list[Command]:
         """Let the plugin's step at `path` fail."""

@@ -248,7 +248,7 @@ def answer_to(command: Answerable, how: int) -> Event:
     """An event that answers a command."""
     match command:
         case RunTask():
-            return TaskEnded(command.path, command.entry, outcome_of(how))
+            return TaskEnded(command.path, command.entry, outcome_of(how), command)
         case Evaluate():
             error = "cannot be had" if how == 0 else ""
             found: Mapping[str, JsonValue] = dict.fromkeys(command.unresolved.values, how % 2)

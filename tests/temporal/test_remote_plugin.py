@@ -20,6 +20,7 @@ from tests.helpers.flows import ask, result, until, until_failed, verb
 from tests.helpers.remote_site import flow, open_site
 
 SECRET = "an-app-secret"
+PASSWORD = "hunter22-of-the-plugin"
 INPUTS: dict[str, JsonValue] = {
     "plugin_code": CODE,
     "plugin_version": VERSION,
@@ -48,7 +49,26 @@ async def test_a_flow_calls_a_plugin_and_looks_at_it_until_it_ends(
     assert body["context"] == {"operator": "ann"}
     assert body["inputs"] == {**INPUTS, "_loop": 1, "_inner_loop": 1}
     assert SECRET in headers["x-bkapi-authorization"]
-    assert SECRET not in history.to_json()
+    assert SECRET not in "".join(str(event) for event in history.events)
+
+
+async def test_a_password_reaches_the_service_and_nothing_else(
+    client: Client, tmp_path: Path
+) -> None:
+    fake = FakePluginService([enveloped(progress(2))], [enveloped(progress(5, {"n": 1}, PASSWORD))])
+    async with served(fake) as url, open_site(client, tmp_path, table(url)) as site:
+        given: dict[str, JsonValue] = {**INPUTS, "rows": [{"key": "${password}"}]}
+        run = await site.start(flow(given, password=PASSWORD))
+        await until_failed(run, "call")
+        seen = await ask(run, "status")
+        history = await run.fetch_history()
+        await run.terminate()
+
+    assert fake.invoked[0][0]["inputs"]["rows"] == [{"key": PASSWORD}]
+    assert seen["failed"][0]["reason"] == "******"
+    assert seen["failed"][0]["note"] == f"{CODE} {VERSION}, trace {TRACE}"
+    assert PASSWORD not in history.to_json()
+    assert PASSWORD not in "".join(str(event) for event in history.events)
 
 
 async def test_the_end_that_a_service_tells_is_seen_at_once(client: Client, tmp_path: Path) -> None:

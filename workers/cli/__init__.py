@@ -1,6 +1,18 @@
 """The command line. Commands load what they need when they run, so that help comes at once."""
 
-from workers.cli import callbacks, evaluate, offline, operate, runs, secrets, system, variables
+from workers.cli import (
+    callbacks,
+    evaluate,
+    offline,
+    operate,
+    plugin_call,
+    plugin_new,
+    plugins,
+    runs,
+    secrets,
+    system,
+    variables,
+)
 from workers.cli.app import app, run
 
 __all__ = [
@@ -9,6 +21,9 @@ __all__ = [
     "evaluate",
     "offline",
     "operate",
+    "plugin_call",
+    "plugin_new",
+    "plugins",
     "run",
     "runs",
     "secrets",

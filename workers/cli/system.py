@@ -174,7 +174,7 @@ def worker() -> None:
     settings = load_settings()
     configure_logs(settings.log_level, as_json=settings.log_json)
     registry = discover()
-    _tell_plugins(registry)
+    _log_problems(registry)
     with Store.open(settings.store_url) as store:
         await_now(_worker(settings, store, registry))
 
@@ -204,7 +204,7 @@ def dev(port: Port = None, ui_port: UiPort = None) -> None:
     settings = load_settings(server_port=port, ui_port=ui_port)
     configure_logs(settings.log_level, as_json=settings.log_json)
     registry = discover()
-    _tell_plugins(registry)
+    _log_problems(registry)
     with Store.open(settings.store_url) as store:
         await_now(_dev(settings, store, registry))
 
@@ -236,9 +236,20 @@ async def _dev(settings: "Settings", store: "Store", registry: "Registry") -> No
         await serve(client, shown, store, registry, stop=stop)
 
 
-def _tell_plugins(registry: "Registry") -> None:
+def _log_problems(registry: "Registry") -> None:
+    """Log what could not be loaded: the worker starts without it, and its nodes would fail."""
+    import structlog
+
+    log = structlog.get_logger(__name__)
     for found in registry.diagnostics:
-        typer.echo(coloured(str(found)), err=True)
+        told = log.error if found.severity == "error" else log.warning
+        told(
+            "workers.plugins_not_loaded",
+            code=found.code,
+            what=found.what,
+            where=str(found.where),
+            fix=found.fix,
+        )
 
 
 # --- demo -------------------------------------------------------------------------------------

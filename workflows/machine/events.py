@@ -36,11 +36,16 @@ VerbName: TypeAlias = Literal[
 
 
 class TaskEnded(NamedTuple):
-    """A step of a plugin came back with an outcome (which may be: it goes on outside)."""
+    """A step of a plugin came back with an outcome (which may be: it goes on outside).
+
+    `asked` is the step where it is known: an answer that comes too late is told apart by it, and
+    what was started is stopped with its inputs.
+    """
 
     path: NodePath
     entry: int
     outcome: Outcome
+    asked: "RunTask | None" = None
 
 
 class Evaluated(NamedTuple):

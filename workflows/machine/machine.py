@@ -137,10 +137,8 @@ class Machine:
         """
         core = self._at(now)
         match event:
-            case TaskEnded(path, entry, outcome):
-                node = core.awaiting(path, entry, "calling", "polling")
-                if isinstance(node, Task):
-                    tasks.take_outcome(core, path, node, outcome)
+            case TaskEnded():
+                tasks.take_answer(core, event)
             case Evaluated(path, entry, values, error, warnings):
                 if core.awaiting(path, entry, "evaluating"):
                     telling.keep(core.state, path, warnings)

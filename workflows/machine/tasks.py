@@ -19,9 +19,9 @@ from translator.plan import LoopConfig, NodePath, Task
 from translator.values import ReferenceCycle, source
 from workflows.machine import telling
 from workflows.machine.core import Core, Resolved
-from workflows.machine.events import CancelNode, RunTask, SetTimer, Step
+from workflows.machine.events import CancelNode, RunTask, SetTimer, Step, TaskEnded
 from workflows.machine.flow import fail, send
-from workflows.machine.state import Live
+from workflows.machine.state import Live, Phase
 from workflows.machine.timing import deadline_of
 
 TIMED_OUT: Final = (
@@ -205,6 +205,28 @@ def sleep(core: Core, path: NodePath, task: Task, traits: PluginTraits) -> None:
 
 
 # --- answers ----------------------------------------------------------------------------------
+
+
+def take_answer(core: Core, ended: TaskEnded) -> None:
+    """Go on from a step's answer; one that comes too late only leads to what it started."""
+    step = ended.asked.step if ended.asked else ""
+    # a poll that a callback has overtaken says nothing any more: the callback's step is asked
+    phases: tuple[Phase, ...] = ("polling",) if step == "poll" else ("calling", "polling")
+    node = core.awaiting(ended.path, ended.entry, *phases)
+    if isinstance(node, Task):
+        take_outcome(core, ended.path, node, ended.outcome)
+    elif step == "call":
+        stop_late(core, ended)
+
+
+def stop_late(core: Core, ended: TaskEnded) -> None:
+    """Stop what a call has started that nobody waits for any more."""
+    call, outcome = ended.asked, ended.outcome
+    if call is None or not isinstance(outcome, Polling | Waiting) or outcome.handle is None:
+        return
+    inputs = call.inputs if outcome.inputs is None else outcome.inputs
+    known = {"inputs": inputs, "unresolved": NOTHING_LEFT, "outputs": outcome.outputs}
+    core.commands.append(call._replace(step="stop", handle=outcome.handle, **known))
 
 
 def take_outcome(core: Core, path: NodePath, task: Task, outcome: Outcome) -> None:

@@ -161,9 +161,8 @@ class Driver:
 
     async def _quiet(self) -> None:
         """Wait until what was told to stop has stopped, and every verb has its answer."""
-        running = [task for handles in self._handles.values() for _, task in handles]
-        if running:
-            await workflow.wait(running)
+        while running := [task for handles in self._handles.values() for _, task in handles]:
+            await workflow.wait(running)  # a call's late answer may ask for a stop
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     # --- rolling over ---
@@ -264,7 +263,7 @@ class Driver:
             self._executing -= counts
             self._steps += 1
         if command.step != "stop":
-            self.apply(TaskEnded(command.path, command.entry, outcome))
+            self.apply(TaskEnded(command.path, command.entry, outcome, command))
 
     async def _execute(self, command: RunTask) -> OutcomeMessage:
         traits = command.traits
@@ -279,6 +278,7 @@ class Driver:
             start_to_close_timeout=timedelta(seconds=traits.call_timeout_s + MARGIN_S),
             heartbeat_timeout=timedelta(seconds=traits.heartbeat_s),
             retry_policy=RetryPolicy(),
+            cancellation_type=_cancellation(command),
         )
 
     def _call(self, command: RunTask) -> PluginCall:
@@ -399,6 +399,13 @@ class Driver:
             "StdopsOperator": str(machine.state.context.get("operator", "")),
             "StdopsProject": str(machine.state.context.get("project_name", "")),
         }
+
+
+def _cancellation(command: RunTask) -> workflow.ActivityCancellationType:
+    """Return how a step is cancelled: of a call it is awaited what it has started meanwhile."""
+    if command.step == "call":
+        return workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+    return workflow.ActivityCancellationType.TRY_CANCEL
 
 
 def _reason(error: ActivityError) -> str:

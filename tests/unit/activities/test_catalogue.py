@@ -38,7 +38,7 @@ def test_a_plugin_has_a_section_from_its_types() -> None:
     assert "| `tries` | integer | `3` | How often |" in text
     assert "| `token` | *secret* |  |  |" in text
     assert "| `job` | integer | Its number |" in text
-    assert 'Never repeated: a lost answer is "outcome unknown".' in text
+    assert 'Kind: returns; never repeated: a lost answer is "outcome unknown".' in text
 
 
 def test_settings_have_a_table_of_their_own() -> None:

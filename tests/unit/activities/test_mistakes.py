@@ -12,7 +12,6 @@ from stdops import Diagnostic
 
 HEAD = """\
 from pydantic import Field, SecretStr
-from stdops import *
 from stdops import Call, Inputs, Outputs, Secret, StillRunning, WaitForCallback, plugin
 
 class I(Inputs):
@@ -82,8 +81,10 @@ MISTAKES = {
         "raises WaitForCallback but has no callback hook",
     ),
     "a needless stop": (
-        f"@plugin('bad')\n{CALL}None: ...\n"
-        "@bad.stop\nasync def _(call: Call[I], handle: object) -> None: ...",
+        (
+            f"@plugin('bad')\n{CALL}None: ...\n"
+            "@bad.stop\nasync def _(call: Call[I], handle: object) -> None: ..."
+        ),
         "has a stop hook that nothing would call",
     ),
     "callbacks without a hook": (
@@ -91,13 +92,17 @@ MISTAKES = {
         "takes multiple callbacks but has no callback hook",
     ),
     "quick and polling": (
-        f"@plugin('bad', quick=True)\n{CALL}None: ...\n"
-        "@bad.poll\nasync def _(call: Call[I], handle: object) -> None: ...",
+        (
+            f"@plugin('bad', quick=True)\n{CALL}None: ...\n"
+            "@bad.poll\nasync def _(call: Call[I], handle: object) -> None: ..."
+        ),
         "is quick and yet goes on after its call",
     ),
     "an input in clear": (
-        "class S(Inputs):\n    key: SecretStr | None = None\n"
-        "@plugin('bad')\nasync def bad(call: Call[S]) -> None: ...",
+        (
+            "class S(Inputs):\n    key: SecretStr | None = None\n"
+            "@plugin('bad')\nasync def bad(call: Call[S]) -> None: ..."
+        ),
         "has the secret 'key' of type SecretStr",
     ),
     "an output in clear": (
@@ -138,13 +143,17 @@ def test_a_mistake_is_told_with_its_place_and_cure_and_the_rest_loads(
             "has a poll with 1 arguments",
         ),
         (
-            f"@plugin('bad')\n{CALL}None: ...\n"
-            "@bad.stop\nasync def _(call: Call[Other], handle: object) -> None: ...",
+            (
+                f"@plugin('bad')\n{CALL}None: ...\n"
+                "@bad.stop\nasync def _(call: Call[Other], handle: object) -> None: ..."
+            ),
             "takes other inputs in its stop hook than in its call",
         ),
         (
-            f"@plugin('bad')\n{CALL}None: ...\n\n"
-            "@bad.repeatable\nasync def _(inputs: I) -> bool: ...",
+            (
+                f"@plugin('bad')\n{CALL}None: ...\n\n"
+                "@bad.repeatable\nasync def _(inputs: I) -> bool: ..."
+            ),
             "has an async repeatable hook",
         ),
     ],
@@ -238,7 +247,8 @@ async def _(call: Call[I], handle: object) -> None: ...
     assert registry.codes() == ("good", "whole")
 
 
-def test_what_did_not_load_is_hinted_at_where_a_plugin_is_missing(package: Path) -> None:
-    registry, _ = found_in(package, "1/0")
+def test_a_plugin_that_did_not_load_is_told_from_one_that_is_not_there(package: Path) -> None:
+    registry, _ = found_in(package, f"@plugin('goad')\n{CALL}None:\n    raise StillRunning(7)")
 
-    assert "see `stdops plugins list`" in registry.missing_text("zzzz", "v1")
+    assert "it could not be loaded: see `stdops plugins list`" in registry.missing_text("goad", "")
+    assert "did you mean 'good'?" in registry.missing_text("gooood", "")

@@ -127,11 +127,18 @@ async def test_earlier_outputs_are_kept() -> None:
     ("answer", "text"),
     [
         (answers(404), "POST http://outside.test/job answered 404 Not Found"),
-        (answers(500), "POST http://outside.test/job answered 500 Internal Server Error"),
+        (answers(501), "POST http://outside.test/job answered 501 Not Implemented"),
     ],
 )
 async def test_an_answer_that_says_no_fails_the_node(answer: Answer, text: str) -> None:
     assert await step(once, answer) == Failed(error=text)
+
+
+async def test_a_break_down_where_only_reading_was_asked_fails_the_node_plainly() -> None:
+    result = await step(once, answers(500), inputs={"method": "GET"})
+
+    text = "GET http://outside.test/job answered 500 Internal Server Error"
+    assert result == Failed(error=text)
 
 
 async def test_a_refusal_by_the_plugin_keeps_its_outputs() -> None:
@@ -171,6 +178,8 @@ LOST = [
     raises(httpx.WriteError("broken pipe")),
     raises(httpx.ReadError("reset")),
     raises(httpx.RemoteProtocolError("closed")),
+    answers(500),
+    answers(503),
     answers(504),
 ]
 

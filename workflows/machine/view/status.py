@@ -322,7 +322,9 @@ def _release(node: NodeView) -> str:
         asked = " or ".join(verbs)
         return f"by itself, or {asked}" if node.deadline else asked
     if node.verbs:
-        return "by itself, when its work ends; force_fail ends it early"
+        # how a try went knows the server alone: a run is told of the last one only
+        tries = "Pending Activities shows a try that failed"
+        return f"by itself, when its work ends ({tries}); force_fail ends it early"
     return "by itself"
 
 

@@ -436,6 +436,17 @@ async def test_a_plugin_that_is_not_deployed_fails_the_node(listed: Any) -> None
     assert result.error.startswith("第三方插件client初始化失败, 错误内容: plugin 'roll_out' is not")
 
 
+async def test_credentials_follow_no_redirect() -> None:
+    def away(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(302, headers={"location": "https://elsewhere.test/"})
+
+    async with Stage(away, settings={"remote_plugin": PLATFORM}) as world:
+        result = await world.run(remote_plugin, inputs())
+
+    assert isinstance(result, Failed)
+    assert [request.url.host for request in world.requests] == ["paas.test"]
+
+
 async def test_a_plugin_that_no_setting_leads_to_fails_the_node_and_says_what_to_set() -> None:
     async with Stage() as world:
         result = await world.run(remote_plugin, inputs())
