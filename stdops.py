@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # at run time `__getattr__` loads them, so that `import stdop
         Call,
         Inputs,
         Lookup,
+        OutcomeUnknown,
         Outputs,
         PluginDefinitionError,
         PluginError,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:  # at run time `__getattr__` loads them, so that `import stdop
         lazy_variable,
         plugin,
     )
-    from activities.testing import Stage
+    from activities.testing import Recording, Stage
 
 __all__ = [
     "Call",
@@ -36,9 +37,11 @@ __all__ = [
     "Location",
     "Lookup",
     "OperationRefused",
+    "OutcomeUnknown",
     "Outputs",
     "PluginDefinitionError",
     "PluginError",
+    "Recording",
     "Secret",
     "SettingsError",
     "Severity",
@@ -62,10 +65,12 @@ _LAZY: Final = {
     "Call": "activities.sdk",
     "Inputs": "activities.sdk",
     "Lookup": "activities.sdk",
+    "OutcomeUnknown": "activities.sdk",
     "Outputs": "activities.sdk",
     "PluginDefinitionError": "activities.sdk",
     "PluginError": "activities.sdk",
     "Secret": "activities.sdk",
+    "Recording": "activities.testing",
     "Stage": "activities.testing",
     "StillRunning": "activities.sdk",
     "WaitForCallback": "activities.sdk",
@@ -147,7 +152,12 @@ class StoreError(StdopsError):
 
 
 class OperationRefused(StdopsError):  # noqa: N818  the glossary's word: a verb is refused
-    """A verb does not apply to the run or node as it is now."""
+    """A verb does not apply to the run or node as it is now.
+
+    `reason` is the run's own word for why, such as `stale`; "" where the run gave none.
+    """
+
+    reason: str = ""
 
 
 def __getattr__(name: str) -> object:

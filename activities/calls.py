@@ -5,7 +5,7 @@ Authors import these names from `stdops`; `activities.sdk` has the decorators.
 
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, final
@@ -23,7 +23,8 @@ from pydantic import (
 from structlog.typing import FilteringBoundLogger
 
 from activities.http_client import HttpClient
-from stdops import StdopsError
+from activities.shelf import Shelf
+from stdops import Location, StdopsError
 
 Progress: TypeAlias = Callable[[Mapping[str, JsonValue]], None]
 
@@ -32,7 +33,22 @@ LONGEST_DELAY_S: Final = 366 * 24 * 3600.0
 
 
 class PluginDefinitionError(StdopsError):
-    """A plugin is written wrongly; found when it is loaded, never in a run."""
+    """A plugin is written wrongly; found when it is loaded, never in a run.
+
+    `location` is the function that is wrong, where there is one.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        what: str,
+        *,
+        where: str = "",
+        fix: str = "",
+        location: Location = Location(),  # noqa: B008  immutable
+    ) -> None:
+        super().__init__(code, what, where=where, fix=fix)
+        self.location = location
 
 
 class PluginError(StdopsError):
@@ -61,6 +77,23 @@ class PluginError(StdopsError):
     def __str__(self) -> str:
         """Return the plugin's own text alone: it is what the node shows."""
         return self.what
+
+
+class OutcomeUnknown(Exception):  # noqa: N818  nobody knows whether it is an error
+    """Nobody knows whether the outside has done it: a connection was lost after it was asked.
+
+    A step that may be repeated is taken again; else the node fails and tells what to look at. What
+    HTTP loses need not be told: stdops knows it.
+
+    Args:
+        what: what was lost, for a person.
+        where: what to look at to find out, such as "host web-1"; "" names the node's key.
+    """
+
+    def __init__(self, what: str, where: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
 
 
 class StillRunning(Exception):  # noqa: N818  not an error: the work goes on
@@ -166,12 +199,14 @@ InputsT_co = TypeVar("InputsT_co", bound=Inputs, covariant=True)
 class _Surroundings:
     """What every call of ours into an author's code offers.
 
-    context: what the engine calls parent data. http: the worker's client. now: the clock, aware.
-    place: the keys by which a log line is found again.
+    context: what the engine calls parent data. http: the worker's client. shelf: the plugins'
+    settings on this worker, and what they share there. now: the clock, aware. place: the keys by
+    which a log line is found again.
     """
 
     context: Mapping[str, JsonValue]
     http: HttpClient
+    shelf: Shelf = field(default_factory=Shelf)
     now: Callable[[], datetime]
     place: Mapping[str, str | int]
 
@@ -219,10 +254,39 @@ class Call(_Surroundings, Generic[InputsT_co]):
     key: str
     outputs: Mapping[str, JsonValue]
     report: Progress
+    publish: Callable[[str], None]
+
+    @property
+    def can_be_called_back(self) -> bool:
+        """Whether the outside can call this worker's installation back, by `callback_url`."""
+        return self.shelf.callbacks is not None
+
+    @property
+    def callback_url(self) -> str:
+        """The address by which the outside answers this execution of the node, once or often.
+
+        It expires, and whoever has it may answer: hand it to the outside and to nobody else.
+
+        Raises:
+            PluginError: nobody listens for callbacks here; see `can_be_called_back`.
+        """
+        if self.shelf.callbacks is None:
+            raise PluginError(
+                "the outside cannot call back here: set STDOPS_CALLBACK_URL on the workers and "
+                "run `stdops receiver`, then retry"
+            )
+        return self.shelf.callbacks.url(self.run, self.node, self.entry, self.now())
 
     def progress(self, **details: JsonValue) -> None:
         """Show how far the work is, on the Temporal page of the run; small values only."""
         self.report(details)
+
+    def note(self, text: str) -> None:
+        """Say in one short line what the node is about, such as `JOB 20031`; the last one counts.
+
+        It stays with the node and everybody who sees the run sees it: put nothing secret in it.
+        """
+        self.publish(text)
 
 
 @final

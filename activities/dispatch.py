@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol, assert_never
 
 import structlog
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 from structlog.contextvars import bound_contextvars
 from structlog.typing import FilteringBoundLogger
 from temporalio import activity
@@ -51,11 +51,13 @@ from activities.expressions.secrets import Keys, SecretError
 from activities.http_client import HttpClient, create_client, fault_of
 from activities.registry import Registry
 from activities.sdk import AnyPlugin, Lookup, PluginError
+from activities.shelf import Shelf, ShelfError
 from activities.steps import (
     Ports,
     StepResult,
     TryAgain,
     delay_s,
+    finishing,
     given_up,
     merged_inputs,
     most_failures,
@@ -63,14 +65,16 @@ from activities.steps import (
     take_step,
     unsendable,
 )
+from activities.trail import Trail
 from stdops import StdopsError
-from translator.plan import Model
 from translator.values import MASK, without_sealed
 
 MAX_OUTCOME_BYTES: Final = 1_900_000
 """Temporal refuses payloads over 2 MiB."""
 
 _BEATS_A_TIMEOUT: Final = 3
+_LONGEST_BEAT_S: Final = 5.0
+"""A step learns by the answer to a heartbeat that it was cancelled: people wait for that."""
 _QUICK_S: Final = 1.0
 """How long a quick call is let be when it is not wanted any more."""
 
@@ -99,22 +103,6 @@ class Sandbox(Protocol):
         ...
 
 
-class Trail(Model):
-    """What one attempt leaves for the next, and what the Temporal page shows of it.
-
-    looks: how often a poll has looked; from the first one on, `handle` and `outputs` are newer than
-    the call's. not_taken: the attempt whose request the outside has surely not taken, or that may
-    be repeated. failures: attempts in a row without an answer.
-    """
-
-    looks: int = 0
-    handle: JsonValue = None
-    outputs: dict[str, JsonValue] = Field(default_factory=dict)
-    not_taken: int = 0
-    failures: int = 0
-    progress: dict[str, JsonValue] = Field(default_factory=dict)
-
-
 class _Manner(NamedTuple):
     """How values are evaluated, beside what they are; see `Sandbox.evaluate`."""
 
@@ -139,6 +127,7 @@ class _Edge(NamedTuple):
     http: HttpClient
     max_outcome_bytes: int
     keys: Keys
+    shelf: Shelf
 
 
 def activities(
@@ -148,6 +137,7 @@ def activities(
     http: HttpClient | None = None,
     max_outcome_bytes: int = MAX_OUTCOME_BYTES,
     keys: Keys | None = None,
+    shelf: Shelf | None = None,
 ) -> list[Callable[..., Any]]:
     """Return the activities of a worker: one for each plugin code, one for all others, `evaluate`.
 
@@ -157,9 +147,10 @@ def activities(
         http: the plugins' client; None makes one that lives as long as the process.
         max_outcome_bytes: larger outcomes fail their node; raise it where payloads are offloaded.
         keys: open and seal secrets; None makes one that lives as long as the process.
+        shelf: the plugins' settings; None has none.
     """
     client, known = http or create_client(), keys or Keys.fresh()
-    edge = _Edge(registry, sandbox, client, max_outcome_bytes, known)
+    edge = _Edge(registry, sandbox, client, max_outcome_bytes, known, shelf or Shelf())
     plugins = [_plugin_activity(edge, code) for code in registry.codes()]
     return [*plugins, _batch_activity(edge), _unknown_activity(edge), _evaluate_activity(edge)]
 
@@ -253,13 +244,15 @@ async def _run_step(edge: _Edge, call: PluginCall, secrets: Opening, trail: Trai
         missing = edge.registry.missing_text(call.plugin.code, call.plugin.version)
         return _refused(missing, call)
     try:
-        with _beating(plugin.traits.heartbeat_s / _BEATS_A_TIMEOUT, trail) as pulse:
+        with _beating(_interval_s(plugin), trail) as pulse:
             result, rendered = await _take(edge, plugin, call, pulse, secrets)
     except asyncio.CancelledError:
         _raise_if_stopping()
         raise
     if isinstance(result, TryAgain):
         result = _again_or_failed(call, pulse.trail, result)
+    if pulse.trail.note and not result.note:
+        result = result.model_copy(update={"note": pulse.trail.note})
     return _fitting(edge, call, _with_inputs(plugin, result, rendered, secrets))
 
 
@@ -272,7 +265,7 @@ async def _take(
     """
     manner = _Manner(call.strict, call.raw, plugin.traits.secrets)
     try:
-        opened = secrets.open_call(_resumed(call, pulse.trail))
+        opened = secrets.open_call(call.model_copy(update=pulse.trail.news()))
         rendered, warnings = await _evaluated(edge, opened.unresolved, call.context, manner)
     except (EvaluationError, SecretError, StdopsError) as error:
         text = f"inputs hydrate failed({error}), check node log for details"
@@ -281,10 +274,13 @@ async def _take(
     for name in plugin.traits.secrets:
         secrets.remember(inputs.get(name))
     shown = merged_inputs(call, secrets.guarded(call.unresolved.values, rendered))
-    ports = Ports(edge.http, _now, _masked_report(pulse, secrets))
+    ports = Ports(edge.http, edge.shelf, _now, _masked_report(pulse, secrets))
     ready = opened.model_copy(update={"inputs": inputs})
     sent_before = call.step == "call" and pulse.trail.not_taken != activity.info().attempt - 1
-    result = await take_step(plugin, ready, ports, sent_before=sent_before)
+    step = take_step(plugin, ready, ports, sent_before=sent_before)
+    # what the outside answers to a call is the handle by which its work is stopped
+    has_handle = call.step == "call" and plugin.stop_fn is not None
+    result = await (finishing(step) if has_handle else step)
     told = _Rendered(shown if call.unresolved.values else None, warnings)
     return _without_secrets(result, secrets), told
 
@@ -338,13 +334,14 @@ async def _evaluated(
 def _again_or_failed(call: PluginCall, trail: Trail, again: TryAgain) -> Failed:
     """Raise what makes the server repeat the step, until it has been tried often enough."""
     if again.kind == "still_running":
-        _leave(_looked(trail, again))
+        _leave(trail.looked(again))
         raise _repeat(again.what, "StillRunning", delay_s(again))
-    failures = trail.failures + 1
-    if failures >= most_failures(call):
-        return _refused(given_up(again, failures), call, again.outputs)
-    attempt, pause_s = activity.info().attempt, delay_s(again, failures)
-    _leave(trail.model_copy(update={"not_taken": attempt, "failures": failures}))
+    left = trail.failed(again, activity.info().attempt)
+    if left.failures >= most_failures(call):
+        told = given_up(call, again, left.failures, is_unsure=left.unsure)
+        return _refused(told, call, again.outputs)
+    pause_s = delay_s(again, left.failures)
+    _leave(left)
     _log.warning("activities.step_deferred", **place_of(call), reason=again.what, after_s=pause_s)
     kind = "NotTaken" if again.kind == "not_taken" else "NoAnswer"
     raise _repeat(again.what, kind, pause_s)
@@ -361,22 +358,6 @@ def _repeat(what: str, kind: str, after_s: float | None = None) -> ApplicationEr
         next_retry_delay=None if after_s is None else timedelta(seconds=after_s),
         category=ApplicationErrorCategory.BENIGN,
     )
-
-
-def _looked(trail: Trail, again: TryAgain) -> Trail:
-    return Trail(
-        looks=trail.looks + 1,
-        handle=again.handle,
-        outputs=dict(again.outputs),
-        progress=trail.progress,
-    )
-
-
-def _resumed(call: PluginCall, trail: Trail) -> PluginCall:
-    """Return the message with what an earlier look has made newer."""
-    if not trail.looks:
-        return call
-    return call.model_copy(update={"handle": trail.handle, "outputs": trail.outputs})
 
 
 def _refused(
@@ -420,12 +401,19 @@ def _lazy(edge: _Edge, context: Mapping[str, JsonValue]) -> Lazy:
         if found is None:
             raise EvaluationError(f"no plugin computes variables of type {code!r}")
         lookup = Lookup(
-            value=value, context=context, http=edge.http, now=_now, place={"variable": code}
+            value=value,
+            context=context,
+            http=edge.http,
+            shelf=edge.shelf,
+            now=_now,
+            place={"variable": code},
         )
         try:
             return await found.look_up(lookup)
         except PluginError as error:
             raise EvaluationError(error.what) from error
+        except ShelfError as error:
+            raise EvaluationError(str(error)) from error
         except Exception as error:
             fault = fault_of(error)
             what = fault.what if fault else f"{type(error).__name__}: {error}"
@@ -469,6 +457,10 @@ class _Pulse:
     def _beat(self) -> None:
         _leave(self.trail)
         self._timer = self._loop.call_later(self._interval_s, self._beat)
+
+
+def _interval_s(plugin: AnyPlugin) -> float:
+    return min(plugin.traits.heartbeat_s / _BEATS_A_TIMEOUT, _LONGEST_BEAT_S)
 
 
 @contextmanager

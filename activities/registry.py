@@ -1,8 +1,8 @@
 """Which plugins a worker has: found by entry points, resolved by code and version.
 
 A distribution that offers plugins names, in the entry-point group `stdops.plugins`, a module (every
-plugin in it and, for a package, in its modules), a plugin, or a callable that returns plugins. One
-that cannot be loaded is reported and the rest load.
+plugin in it and, for a package, in its modules), a plugin, or a callable that returns plugins. What
+cannot be loaded, or is written wrongly, is reported with its place, and the rest load.
 """
 
 import difflib
@@ -16,11 +16,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias, cast, final
 from pydantic import BaseModel, JsonValue
 
 from activities.contract import PluginTraits
-from activities.sdk import AnyPlugin, LazyVariable, Plugin
-from stdops import Diagnostic, Location, StdopsError
+from activities.mistakes import GROUP, load_problem, mistakes_of, nothing_offered, owner_of
+from activities.sdk import AnyPlugin, LazyVariable, Plugin, source_of
+from stdops import Diagnostic, Location
 from translator.values import InputType
-
-GROUP: Final = "stdops.plugins"
 
 Part: TypeAlias = AnyPlugin | LazyVariable
 
@@ -61,13 +60,23 @@ class Found(NamedTuple):
 
     parts: tuple[Part, ...]
     diagnostics: tuple[Diagnostic, ...]
+    owner: str = ""
 
 
 @final
 class Registry:
-    """The plugins and lazy variables of a worker; of two with one name the first wins."""
+    """The plugins and lazy variables of a worker; of two with one name the first wins.
 
-    def __init__(self, parts: Iterable[Part], diagnostics: Iterable[Diagnostic] = ()) -> None:
+    `owners` names the distribution that offers a part, with its version.
+    """
+
+    def __init__(
+        self,
+        parts: Iterable[Part],
+        diagnostics: Iterable[Diagnostic] = (),
+        owners: Mapping[Part, str] | None = None,
+    ) -> None:
+        self._owners = dict(owners or {})
         self._plugins: dict[tuple[str, str], AnyPlugin] = {}
         self._variables: dict[str, LazyVariable] = {}
         self.diagnostics: list[Diagnostic] = list(diagnostics)
@@ -98,6 +107,10 @@ class Registry:
         """Return the custom types that are computed, in alphabetical order."""
         return tuple(sorted(self._variables))
 
+    def owner_of(self, part: Part) -> str:
+        """Return the distribution that offers a part, with its version; "" where none is known."""
+        return self._owners.get(part, "")
+
     def traits(self) -> dict[str, PluginTraits]:
         """Return the traits of every plugin by `code/version`, as `RunSettings` holds them."""
         return {f"{code}/{version}": p.traits for (code, version), p in self._plugins.items()}
@@ -113,8 +126,12 @@ class Registry:
         if versions:
             have = ", ".join(map(repr, versions))
             return f"unknown version {version!r} of plugin {code!r}; this worker has {have}"
-        near = difflib.get_close_matches(code, self.codes(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "install the package that offers it"
+        if any(repr(code) in found.what for found in self.diagnostics):
+            hint = "it could not be loaded: see `stdops plugins list`"
+        elif near := difflib.get_close_matches(code, self.codes(), n=1):
+            hint = f"did you mean {near[0]!r}?"
+        else:
+            hint = "install the package that offers it"
         return f"unknown plugin {code!r} (version {version!r}); {hint}"
 
     def _add(self, part: Part) -> None:
@@ -123,14 +140,13 @@ class Registry:
         else:
             present = self._plugins.setdefault((part.ref.code, part.ref.version), part)
         if present is not part:
-            self.diagnostics.append(
-                Diagnostic(
-                    "SOP412",
-                    "error",
-                    f"{part!r} is offered twice; the first one is used",
-                    "give one of them another version, or remove one of the packages",
-                )
-            )
+            self.diagnostics.append(_doubled(part, self._offer(present), self._offer(part)))
+
+    def _offer(self, part: Part) -> str:
+        """Return where a part comes from, for people."""
+        found = source_of_part(part)
+        place = f"{found.file}:{found.line}" if found.file else ""
+        return " at ".join(text for text in (self.owner_of(part), place) if text)
 
 
 def discover(points: Iterable[EntryPoint] | None = None) -> Registry:
@@ -143,21 +159,28 @@ def discover(points: Iterable[EntryPoint] | None = None) -> Registry:
     found = [load(point) for point in chosen]
     return Registry(
         [part for one in found for part in one.parts],
-        [problem for one in found for problem in one.diagnostics],
+        dict.fromkeys(problem for one in found for problem in one.diagnostics),
+        {part: one.owner for one in found for part in one.parts},
     )
 
 
 def load(point: EntryPoint) -> Found:
     """Load one entry point; never raises."""
-    place = f"{GROUP}: {point.name} = {point.value}"
-    parts: list[Part] = []
-    problems: list[Diagnostic] = []
+    parts: dict[Part, None] = {}
+    problems: dict[Diagnostic, None] = {}
     for name, source in _sources(point):
         try:
-            parts += collect(source())
-        except Exception as error:  # noqa: BLE001  another package's code may raise anything
-            problems.append(_load_problem(name, place, point, error))
-    return Found(tuple(dict.fromkeys(parts)), tuple(problems))
+            parts |= dict.fromkeys(collect(source()))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  another package may raise anything
+            problems[load_problem(name, point, error)] = None
+    wrong: dict[Part, list[Diagnostic]] = {
+        part: mistakes_of(part) for part in parts if isinstance(part, Plugin)
+    }
+    problems |= dict.fromkeys(mistake for found in wrong.values() for mistake in found)
+    if not parts and not problems:
+        problems[nothing_offered(point)] = None
+    sound = tuple(part for part in parts if not wrong.get(part))
+    return Found(sound, tuple(problems), owner_of(point) if point.dist else "")
 
 
 def collect(source: object) -> list[Part]:
@@ -179,6 +202,11 @@ def collect(source: object) -> list[Part]:
             raise TypeError(f"{source!r} is no plugin, module, or callable that returns plugins")
 
 
+def source_of_part(part: Part) -> Location:
+    """Return the file and line where a plugin or lazy variable is written."""
+    return source_of(part.look_up if isinstance(part, LazyVariable) else part.call_fn)
+
+
 def facts_of(plugin: AnyPlugin) -> PluginFacts:
     """Return what the checks of a template must know of `plugin`."""
     schema = input_schema(plugin)
@@ -190,7 +218,7 @@ def facts_of(plugin: AnyPlugin) -> PluginFacts:
         version=plugin.ref.version,
         name=plugin.name,
         inputs=tuple(
-            PluginInput(name, _type_of(field, schema), name in required)
+            PluginInput(name, type_of(field, schema), name in required)
             for name, field in fields.items()
         ),
         outputs=_names(outputs),
@@ -215,17 +243,30 @@ def _schema(
     return model.model_json_schema(by_alias=True, mode=mode)
 
 
-def _type_of(field: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> InputType:
-    """Read the type of a field; a choice of one type and null is that type."""
+def type_of(field: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> InputType:
+    """Return the type of a field of a schema; a choice of one type and null is that type."""
     if isinstance(reference := field.get("$ref"), str):
         definitions = cast("dict[str, dict[str, JsonValue]]", schema.get("$defs", {}))
-        return _type_of(definitions[reference.rpartition("/")[2]], schema)
+        return type_of(definitions[reference.rpartition("/")[2]], schema)
     ways = field.get("anyOf")
     if isinstance(ways, list):
         kinds = [way for way in ways if isinstance(way, dict) and way.get("type") != "null"]
-        return _type_of(kinds[0], schema) if len(kinds) == 1 else "any"
+        return type_of(kinds[0], schema) if len(kinds) == 1 else "any"
     kind = field.get("type")
     return _INPUT_TYPES.get(kind, "any") if isinstance(kind, str) else "any"
+
+
+def _doubled(part: Part, first: str, second: str) -> Diagnostic:
+    what = f"{part!r} is offered twice"
+    if first and second:
+        what += f": by {first}, which is used, and by {second}"
+    return Diagnostic(
+        "SOP412",
+        "error",
+        what,
+        "give one of them another version, or remove one of the packages",
+        source_of_part(part),
+    )
 
 
 def _names(value: object) -> tuple[str, ...]:
@@ -257,15 +298,3 @@ def _module_loaders(name: str) -> Sequence[tuple[str, Callable[[], ModuleType]]]
 
 def _importer(name: str) -> Callable[[], ModuleType]:
     return lambda: importlib.import_module(name)
-
-
-def _load_problem(name: str, place: str, point: EntryPoint, error: Exception) -> Diagnostic:
-    owner = point.dist.name if point.dist else "the package behind it"
-    what = str(error) if isinstance(error, StdopsError) else f"{type(error).__name__}: {error}"
-    return Diagnostic(
-        "SOP410",
-        "error",
-        f"plugins of {name!r} cannot be loaded: {what}",
-        f"repair or remove {owner}; its other plugins and everybody else's are loaded",
-        Location(file=place),
-    )

@@ -11,7 +11,7 @@ must be safe to repeat.
 import inspect
 import re
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, final
 
 from pydantic import BaseModel, JsonValue, SecretStr
@@ -20,6 +20,7 @@ from activities.calls import (
     Call,
     Inputs,
     Lookup,
+    OutcomeUnknown,
     Outputs,
     PluginDefinitionError,
     PluginError,
@@ -28,6 +29,7 @@ from activities.calls import (
     WaitForCallback,
 )
 from activities.contract import PluginTraits
+from stdops import Location
 from translator.plan import PluginRef
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Inputs",
     "LazyVariable",
     "Lookup",
+    "OutcomeUnknown",
     "Outputs",
     "Plugin",
     "PluginDefinitionError",
@@ -73,10 +76,12 @@ class Plugin(Generic[InputsT, ResultT]):
         traits: PluginTraits,
         name: str,
         group: str,
+        settings: Mapping[str, type[BaseModel]],
     ) -> None:
         self.ref: Final = traits.plugin
         self.name: Final = name or traits.plugin.code
         self.group: Final = group
+        self.settings: Final = dict(settings)
         self.description: Final = inspect.cleandoc(call.__doc__ or "")
         self.call_fn: Final = call
         self.inputs_model: Final[type[InputsT]] = _inputs_of(traits.plugin, "call", call)
@@ -107,13 +112,18 @@ class Plugin(Generic[InputsT, ResultT]):
     def stop(
         self, hook: Callable[[Call[InputsT], JsonValue], Awaitable[None]]
     ) -> Callable[[Call[InputsT], JsonValue], Awaitable[None]]:
-        """Ask the outside to stop the work behind a handle."""
+        """Ask the outside to stop the work behind a handle.
+
+        With it, a call that is cancelled goes on for some seconds, so that its handle is known.
+        """
         self._check("stop", hook, self.stop_fn)
         self.stop_fn = hook
         return hook
 
     def repeatable(self, hook: Callable[[InputsT], bool]) -> Callable[[InputsT], bool]:
         """Say for which inputs a call may be sent again, where it depends on them."""
+        if inspect.iscoroutinefunction(hook):  # what it gives would always count as true
+            raise _mistake(self.ref, hook, "has an async repeatable hook", "write 'def'")
         self.repeatable_fn = hook
         return hook
 
@@ -146,9 +156,13 @@ AnyPlugin: TypeAlias = Plugin[Any, Any]
 class LazyVariable:
     """A variable that is computed when it is read."""
 
-    def __init__(self, code: str, look_up: Callable[[Lookup], Awaitable[JsonValue]]) -> None:
+    def __init__(
+        self, code: str, look_up: Callable[[Lookup], Awaitable[JsonValue]], name: str = ""
+    ) -> None:
         self.code: Final = code
+        self.name: Final = name or code
         self.look_up: Final = look_up
+        self.description: Final = inspect.cleandoc(look_up.__doc__ or "")
 
     def __repr__(self) -> str:
         return f"LazyVariable({self.code!r})"
@@ -167,6 +181,7 @@ def plugin(  # noqa: PLR0913  one keyword per trait; nobody passes them all
     heartbeat_s: int = 60,
     inline: Inline = "",
     inline_input: str = "",
+    settings: Mapping[str, type[BaseModel]] | None = None,
 ) -> Callable[[Callable[[Call[InputsT]], Awaitable[ResultT]]], Plugin[InputsT, ResultT]]:
     """Make a coroutine function a plugin.
 
@@ -182,10 +197,12 @@ def plugin(  # noqa: PLR0913  one keyword per trait; nobody passes them all
         heartbeat_s: a step is given up when nothing is heard of it for that many seconds.
         inline: decided by the workflow, without an activity (see `PluginTraits`).
         inline_input: the input with the time of an inline timer.
+        settings: what `call.shelf.settings` reads for it, a model by the name of its table.
 
     Raises:
         PluginDefinitionError: when the function does not have a plugin's signature.
     """
+    _check_names(code, version)
     traits = PluginTraits(
         plugin=PluginRef(code=code, version=version),
         inline=inline,
@@ -199,13 +216,17 @@ def plugin(  # noqa: PLR0913  one keyword per trait; nobody passes them all
 
     def decorate(call: Callable[[Call[InputsT]], Awaitable[ResultT]]) -> Plugin[InputsT, ResultT]:
         _check_traits(traits, call)
-        return Plugin(call, traits, name, group)
+        return Plugin(call, traits, name, group, settings or {})
 
     return decorate
 
 
-def lazy_variable(code: str) -> Callable[[Callable[[Lookup], Awaitable[JsonValue]]], LazyVariable]:
+def lazy_variable(
+    code: str, *, name: str = ""
+) -> Callable[[Callable[[Lookup], Awaitable[JsonValue]]], LazyVariable]:
     """Make a coroutine function the computation behind variables of the custom type `code`.
+
+    `name` is what people read; the code if empty.
 
     Raises:
         PluginDefinitionError: when the function is not `async def f(lookup: Lookup)`.
@@ -217,9 +238,34 @@ def lazy_variable(code: str) -> Callable[[Callable[[Lookup], Awaitable[JsonValue
             raise _mistake(ref, look_up, "is not an async function", "write 'async def'")
         if len(inspect.signature(look_up).parameters) != 1:
             raise _mistake(ref, look_up, "does not take one argument", "write (lookup: Lookup)")
-        return LazyVariable(code, look_up)
+        return LazyVariable(code, look_up, name)
 
     return decorate
+
+
+def source_of(function: object) -> Location:
+    """Return where a function is written; a decorator above it is where it begins."""
+    found = inspect.unwrap(function) if callable(function) else None
+    if not inspect.isfunction(found):
+        return Location()
+    return Location(found.__code__.co_filename, line=found.__code__.co_firstlineno)
+
+
+def _check_names(code: object, version: object) -> None:
+    """Report a decorator without its code, and a version that is a number."""
+    if not isinstance(code, str):
+        raise PluginDefinitionError(
+            "SOP411",
+            f"@plugin has no code, but {code!r}",
+            fix='write @plugin("code", version="v1.0")',
+            location=source_of(code),
+        )
+    if not isinstance(version, str):
+        raise PluginDefinitionError(
+            "SOP411",
+            f"plugin {code!r} has the version {version!r}, which is no text",
+            fix=f'write version="{version}"',
+        )
 
 
 def _check_traits(traits: PluginTraits, call: Callable[..., object]) -> None:
@@ -309,21 +355,30 @@ def _hints(ref: PluginRef, hook: Callable[..., object]) -> dict[str, Any]:
 def _mistake(
     ref: PluginRef, hook: Callable[..., object], what: str, fix: str
 ) -> PluginDefinitionError:
-    code = inspect.unwrap(hook).__code__ if inspect.isfunction(hook) else None
-    place = f" at {code.co_filename}:{code.co_firstlineno}" if code else ""
+    location = source_of(hook)
+    place = f" at {location.file}:{location.line}" if location.file else ""
     return PluginDefinitionError(
         "SOP411",
         f"plugin {ref.code!r} ({ref.version}) {what}",
         where=f"function {getattr(hook, '__qualname__', repr(hook))!r}{place}",
         fix=fix,
+        location=location,
     )
 
 
 def _secrets_of(model: type[Inputs]) -> tuple[str, ...]:
     """Return the names under which the secret inputs arrive."""
     fields = model.model_fields.items()
-    return tuple(f.alias or name for name, f in fields if _holds_secret(f.annotation))
+    return tuple(f.alias or name for name, f in fields if holds_secret(f.annotation))
 
 
-def _holds_secret(annotation: object) -> bool:
-    return annotation is SecretStr or any(map(_holds_secret, typing.get_args(annotation)))
+def holds_secret(annotation: object, within: frozenset[object] = frozenset()) -> bool:
+    """Say whether a secret stands anywhere in a type; `within` are the models around it."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if annotation in within:
+            return False
+        deeper = within | {annotation}
+        fields = annotation.model_fields.values()
+        return any(holds_secret(field.annotation, deeper) for field in fields)
+    parts = typing.get_args(annotation)
+    return annotation is SecretStr or any(holds_secret(part, within) for part in parts)

@@ -8,7 +8,7 @@ may be repeated, else a failed node that says so), and a bug (a failed node with
 import asyncio
 import inspect
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, assert_never
@@ -21,6 +21,7 @@ from structlog.typing import FilteringBoundLogger
 from activities.calls import (
     Call,
     Inputs,
+    OutcomeUnknown,
     Outputs,
     PluginDefinitionError,
     PluginError,
@@ -28,9 +29,19 @@ from activities.calls import (
     StillRunning,
     WaitForCallback,
 )
-from activities.contract import Done, Failed, Outcome, PluginCall, Polling, Waiting
+from activities.contract import (
+    NOTE_CHARS,
+    Done,
+    Failed,
+    Outcome,
+    PluginCall,
+    Polling,
+    Waiting,
+)
+from activities.expressions.opening import masked_text
 from activities.http_client import HIDDEN, HttpClient, HttpFault, fault_of
 from activities.sdk import AnyPlugin
+from activities.shelf import Shelf, ShelfError
 
 AgainKind: TypeAlias = Literal["still_running", "not_taken", "no_answer"]
 
@@ -43,6 +54,9 @@ MAX_CALL_ATTEMPTS: Final = 5
 MAX_FAILED_LOOKS: Final = 10
 """How many looks in a row may go unanswered before a poll gives up."""
 
+CANCEL_GRACE_S: Final = 5.0
+"""How long a call that is cancelled may go on, to learn the handle of what it has started."""
+
 _LONGEST_BACKOFF_S: Final = 60.0
 _SHORTEST_SECRET: Final = 3
 _SHOWN_VALUE: Final = 80
@@ -51,9 +65,10 @@ _log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class Ports(NamedTuple):
-    """What a step needs of the world: HTTP, the clock, and where its progress goes."""
+    """What a step needs of the world: HTTP, the worker's shelf, clock, and progress's way out."""
 
     http: HttpClient
+    shelf: Shelf
     now: Callable[[], datetime]
     report: Progress
 
@@ -70,6 +85,7 @@ class TryAgain(NamedTuple):
     after_s: float | None = None
     handle: JsonValue = None
     outputs: Mapping[str, JsonValue] = {}
+    note: str = ""
 
 
 StepResult: TypeAlias = Outcome | TryAgain
@@ -87,17 +103,18 @@ async def take_step(
         sent_before: an earlier try of this very call may have reached the outside.
     """
     hide = _hider(plugin, message.inputs)
-    trace = ""
+    trace, notes = "", list[str]()
     try:
-        result = await _try_step(plugin, message, ports, sent_before=sent_before)
+        result = await _try_step(plugin, message, ports, notes, sent_before=sent_before)
     except Exception as error:  # noqa: BLE001  an author's code may raise anything
         result = Failed(error=bug_text(plugin, error), outputs=message.outputs)
         trace = "".join(traceback.format_exception(error))
-    return _reported(result, message, hide, trace)
+    reported = _reported(result, message, hide, trace)
+    return _noted(reported, hide(masked_text(notes[-1]))) if notes else reported
 
 
 async def _try_step(
-    plugin: AnyPlugin, message: PluginCall, ports: Ports, *, sent_before: bool
+    plugin: AnyPlugin, message: PluginCall, ports: Ports, notes: list[str], *, sent_before: bool
 ) -> StepResult:
     try:
         inputs = plugin.inputs_model.model_validate(_declared(plugin, message.inputs))
@@ -107,14 +124,33 @@ async def _try_step(
     if sent_before and not repeatable:
         return _failed(message, unknown_outcome(plugin, message, "an earlier try was interrupted"))
     try:
-        return await _await_step(plugin, message, _call(inputs, message, ports))
+        return await _await_step(plugin, message, _call(inputs, message, ports, notes.append))
     except PluginError as error:
         return _plugin_error(message, error)
+    except ShelfError as error:
+        return _failed(message, str(error))
     except Exception as error:
         result = _fault_result(plugin, message, error, repeatable=repeatable)
         if result is None:
             raise
         return result
+
+
+async def finishing(step: Coroutine[Any, Any, StepResult]) -> StepResult:
+    """Await a step that starts work outside; when cancelled, let it still tell what it started.
+
+    The one who cancelled then knows what to stop. After `CANCEL_GRACE_S` it is cut off.
+    """
+    running = asyncio.ensure_future(step)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait((running,), timeout=CANCEL_GRACE_S)
+        if running.done():
+            return running.result()
+        raise
+    finally:
+        running.cancel()
 
 
 def merged_inputs(call: PluginCall, rendered: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -145,25 +181,49 @@ def most_failures(message: PluginCall) -> int:
     return MAX_FAILED_LOOKS if message.step == "poll" else MAX_CALL_ATTEMPTS
 
 
-def given_up(again: TryAgain, failures: int) -> str:
-    """Tell an operator that a step was tried in vain."""
-    return f"{again.what}; gave up after {failures} attempts: mend the cause, then retry"
+def given_up(
+    message: PluginCall, again: TryAgain, failures: int, *, is_unsure: bool = False
+) -> str:
+    """Tell an operator that a step was tried in vain, and what may go on outside all the same.
+
+    `is_unsure`: one of the earlier tries may have been taken, so that a retry may do it twice.
+    """
+    told = f"{again.what}; gave up after {failures} attempts"
+    if message.step != "call":
+        return (
+            f"outcome unknown: {told}; the work that was started outside may go on: look at it, "
+            "then skip, or retry, which starts it anew"
+        )
+    if is_unsure or again.kind == "no_answer":
+        return _unknown(told, _outside_of(message))
+    return f"{told}: mend the cause, then retry"
 
 
 def delay_s(again: TryAgain, failures: int = 1) -> float:
-    """Return how long to wait before the next try; doubled after each failure in a row."""
-    if again.after_s is not None:
-        return again.after_s
-    return min(2.0 ** (failures - 1), _LONGEST_BACKOFF_S)
+    """Return how long to wait before the next try: as asked for, and longer after each failure.
+
+    An outside that says "in a second" time and again is asked less and less often all the same.
+    """
+    backoff = min(2.0 ** (failures - 1), _LONGEST_BACKOFF_S)
+    if again.after_s is None:
+        return backoff
+    return max(again.after_s, backoff) if failures > 1 else again.after_s
 
 
 def unknown_outcome(plugin: AnyPlugin, message: PluginCall, what: str, where: str = "") -> str:
     """Tell an operator that nobody knows whether the work was started, and what to look at."""
-    place = where or f"what {plugin.name!r} does for key {message.key!r}"
+    return _unknown(what, where or _outside_of(message, plugin.name))
+
+
+def _unknown(what: str, place: str) -> str:
     return (
         f"outcome unknown: {what}; the work may or may not have been started: "
         f"look at {place}, then retry or skip"
     )
+
+
+def _outside_of(message: PluginCall, name: str = "") -> str:
+    return f"what {name or message.plugin.code!r} does for key {message.key!r}"
 
 
 def inputs_problem(plugin: AnyPlugin, error: ValidationError) -> str:
@@ -238,7 +298,9 @@ def _fault_result(
     plugin: AnyPlugin, message: PluginCall, error: Exception, *, repeatable: bool
 ) -> StepResult | None:
     """Sort what went wrong between us and the outside; None when `error` is a bug."""
-    if isinstance(error, TimeoutError):
+    if isinstance(error, OutcomeUnknown):
+        fault = HttpFault("unknown", error.what, error.where)
+    elif isinstance(error, TimeoutError):
         fault = HttpFault("unknown", f"no end within {plugin.traits.call_timeout_s} s")
     else:
         fault = fault_of(error)
@@ -306,7 +368,18 @@ def _failed(message: PluginCall, error: str) -> Failed:
     return Failed(error=error, outputs=message.outputs)
 
 
-def _call(inputs: Inputs, message: PluginCall, ports: Ports) -> Call[Any]:
+def _noted(result: StepResult, text: str) -> StepResult:
+    """Add the author's note, as one line that fits; it was masked before it is cut."""
+    line = " ".join(text.split())
+    note = line if len(line) <= NOTE_CHARS else f"{line[: NOTE_CHARS - 1]}…"
+    if isinstance(result, TryAgain):
+        return result._replace(note=note)
+    return result.model_copy(update={"note": note})
+
+
+def _call(
+    inputs: Inputs, message: PluginCall, ports: Ports, publish: Callable[[str], None]
+) -> Call[Any]:
     return Call(
         inputs=inputs,
         run=message.run,
@@ -318,8 +391,10 @@ def _call(inputs: Inputs, message: PluginCall, ports: Ports) -> Call[Any]:
         key=message.key,
         outputs=message.outputs,
         report=ports.report,
+        publish=publish,
         context=message.context,
         http=ports.http,
+        shelf=ports.shelf,
         now=ports.now,
         place=place_of(message),
     )

@@ -34,6 +34,7 @@ from workers.payloads import DATA_CONVERTER
 from workers.secrets import sealed_values, secret_keys
 from workers.server import run_url
 from workers.settings import Settings
+from workers.troubles import Trouble, troubles_of
 
 T = TypeVar("T")
 
@@ -42,6 +43,16 @@ WORKFLOW_TYPE: Final = "RunFlow"
 _ADDRESS: Final = "localhost:7233"
 _CANDIDATES: Final = 200
 _TRIES: Final = 3  # a verb that meets a run as it rolls over is surely not done
+_NOT_CONNECTED: Final = "Failed client connect"
+"""How the SDK's error begins when a lazy client finds no server."""
+_TOLD: Final = (
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+    WorkflowUpdateFailedError,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowFailureError,
+    ValueError,
+)
 _NO_SERVER: Final = "start one with `stdops dev` or set TEMPORAL_ADDRESS"
 _TEMPLATE = SearchAttributeKey.for_keyword("StdopsTemplate")
 _STATE = SearchAttributeKey.for_keyword("StdopsState")
@@ -53,7 +64,11 @@ _OPERATOR = SearchAttributeKey.for_keyword("StdopsOperator")
 
 
 async def connect(
-    settings: Settings, *, address: str | None = None, namespace: str | None = None
+    settings: Settings,
+    *,
+    address: str | None = None,
+    namespace: str | None = None,
+    lazy: bool = False,
 ) -> Client:
     """Connect by Temporal's own convention (`temporal.toml` profiles, `TEMPORAL_*`).
 
@@ -61,6 +76,7 @@ async def connect(
         settings: Names the profile.
         address: Overrides the convention's address (the embedded server's, for example).
         namespace: Overrides the convention's namespace.
+        lazy: Connect at the first request; for what must start while the server is away.
 
     Raises:
         StdopsError: the profile is wrong, or no server answers (SOP503).
@@ -70,7 +86,7 @@ async def connect(
     if namespace:
         config["namespace"] = namespace
     try:
-        return await Client.connect(**config, data_converter=DATA_CONVERTER)
+        return await Client.connect(**config, data_converter=DATA_CONVERTER, lazy=lazy)
     except (RuntimeError, RPCError, ValueError) as error:  # "cannot connect" is a RuntimeError
         raise StdopsError(
             "SOP503", f"no Temporal server at {target}", where=_first_line(error), fix=_NO_SERVER
@@ -223,6 +239,16 @@ class Runs:
                 name, args=args, rpc_timeout=timedelta(seconds=self._timeout_s)
             )
 
+    async def troubles(self, run: str) -> "list[Trouble]":
+        """Return the steps of a run that are tried again, and what went wrong.
+
+        Raises:
+            StdopsError: the run is unknown, or the server is away.
+        """
+        async with self._told(run):
+            found = await self._handle(run).describe()
+        return troubles_of(found.raw_description.pending_activities)
+
     async def result(self, run: str) -> Any:
         """Wait for the end of the run and return its result.
 
@@ -284,21 +310,17 @@ class Runs:
             if run and error.status is RPCStatusCode.NOT_FOUND and _names_a_run(error):
                 raise await self._unknown_run(run, error) from None
             raise _rpc_error(error, run, self._client.service_client.config.target_host) from error
-        except WorkflowUpdateRPCTimeoutOrCancelledError:
-            raise _no_answer(run) from None
-        except WorkflowUpdateFailedError as error:
-            raise refusal(error.cause, run) from None
-        except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
-            raise _unreadable(error, run) from None
-        except WorkflowFailureError as error:
-            raise _ended_badly(error.cause, run) from None
-        except ValueError as error:
-            raise _paused_by_server(error, run) from None
+        except RuntimeError as error:
+            raise _unconnected(error, self._client.service_client.config.target_host) from None
+        except _TOLD as error:
+            raise _told_as(error, run) from None
 
     async def _unknown_run(self, run: str, error: RPCError) -> StdopsError:
         if "already completed" in error.message:
             fix = f"start a new run; `stdops status {run}` shows how this one ended"
-            return OperationRefused("SOP300", f"run {run!r} has ended", fix=fix)
+            ended = OperationRefused("SOP300", f"run {run!r} has ended", fix=fix)
+            ended.reason = "ended"
+            return ended
         try:
             known = [one.workflow_id for one in await self.list(limit=_CANDIDATES)]
         except StdopsError:
@@ -311,6 +333,21 @@ class Runs:
 
 
 # --- pure parts -------------------------------------------------------------------------------
+
+
+def _told_as(error: Exception, run: str) -> StdopsError:
+    """Return one of the SDK's errors as ours."""
+    match error:
+        case WorkflowUpdateRPCTimeoutOrCancelledError():
+            return _no_answer(run)
+        case WorkflowUpdateFailedError():
+            return refusal(error.cause, run)
+        case WorkflowFailureError():
+            return _ended_badly(error.cause, run)
+        case ValueError():
+            return _paused_by_server(error, run)
+        case _:
+            return _unreadable(error, run)
 
 
 def new_workflow_id(template: str) -> str:
@@ -352,7 +389,10 @@ def refusal(cause: BaseException | None, run: str) -> OperationRefused:
     code = cause.type if isinstance(cause, ApplicationError) else None
     known = code if code and code.startswith("SOP") else "SOP300"
     what = cause.message if isinstance(cause, ApplicationError) else str(cause)
-    return OperationRefused(known, what.removeprefix(f"{known} "), where=f"run {run}")
+    made = OperationRefused(known, what.removeprefix(f"{known} "), where=f"run {run}")
+    if isinstance(cause, ApplicationError) and cause.type == "OperationRefused" and cause.details:
+        made.reason = str(cause.details[0])
+    return made
 
 
 def _quoted(text: str) -> str:
@@ -381,6 +421,13 @@ def _rpc_error(error: RPCError, run: str, address: str) -> StdopsError:
             fix = "correct what it names; the server's log says more"
             what = f"Temporal refused the request: {_first_line(error)}"
             return StdopsError("SOP506", what, where=run, fix=fix)
+
+
+def _unconnected(error: RuntimeError, address: str) -> Exception:
+    """Return what to raise for an error of a client that connects at its first request."""
+    if not str(error).startswith(_NOT_CONNECTED):
+        return error
+    return StdopsError("SOP503", f"no Temporal server at {address}", fix=_NO_SERVER)
 
 
 def _no_answer(run: str) -> StdopsError:

@@ -50,10 +50,11 @@ CODES: Final[Mapping[str, CodeDoc]] = {
     ),
     "SOP410": CodeDoc(
         "plugins cannot be loaded",
-        "Every entry point of the group `stdops.plugins` imports.",
-        "The plugins behind it are missing; those of other packages are there.",
+        "Every entry point of the group `stdops.plugins` imports, and each module behind it.",
+        "The plugins in it are missing; those of other modules and packages are there.",
         "A plugin module that imports a package which is not installed",
-        "Repair or remove the package that the message names.",
+        "Mend the line that the message names, or remove its package; `stdops plugins list` tells "
+        "whether it helped.",
     ),
     "SOP411": CodeDoc(
         "plugin is written wrongly",
@@ -69,12 +70,34 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         "Two packages that both bring `notify` version `v1.0`",
         "Give one of them another version, or remove one of the packages.",
     ),
+    "SOP413": CodeDoc(
+        "no plugins where some are offered",
+        "There is a plugin or lazy variable behind every entry point of the group "
+        "`stdops.plugins`.",
+        "A function without its decorator is a function like any other, and nobody would notice.",
+        'An entry point `acme = "acme"` where the plugins are in `acme_plugins`',
+        "Put `@plugin(...)` above the function, or correct the entry point and install again.",
+    ),
     "SOP420": CodeDoc(
         "the plugin says no",
         "What a plugin asks of the outside is granted.",
         "The node fails with the plugin's own text.",
         '`raise PluginError("host web-1 is not known")`',
         "Mend what the text names, then `retry` the node, or `skip` it.",
+    ),
+    "SOP431": CodeDoc(
+        "settings of a plugin are wrong",
+        "A plugin's table of the workers' settings has the fields that the plugin declares.",
+        "The plugin cannot do its work as the worker is set; nothing was sent.",
+        "`[plugins.sql]` with a field `conections`",
+        "Correct the field that the message names, start the workers again, then `retry`.",
+    ),
+    "SOP432": CodeDoc(
+        "a remote plugin cannot be asked",
+        "With `--online`, the service of every remote plugin in a template answers.",
+        "The inputs of its nodes are not checked here; the service does so when a run comes there.",
+        "A service that is down, or whose address no setting names",
+        "Mend what the message names, or check without `--online`.",
     ),
     "SOP501": CodeDoc(
         "a package name is taken",
@@ -160,6 +183,13 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         "Without them nothing secret can be sealed or opened.",
         "The key file belongs to another user, or holds something else",
         "Mend the file, or set STDOPS_SECRET_KEYS to the keys of the other workers.",
+    ),
+    "SOP514": CodeDoc(
+        "the receiver of callbacks cannot listen",
+        "The port of STDOPS_RECEIVER_PORT is free, and this machine has the address.",
+        "Without it no outside system can call a node back by HTTP.",
+        "Two workers on one machine, each with the same receiver port",
+        "Free the port or choose another; one receiver is enough for all workers.",
     ),
     "SOP520": CodeDoc(
         "the store cannot be used",
@@ -265,6 +295,13 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         "The run would wait without a word.",
         "`stdops run release` without a worker",
         "Start one with `stdops worker`, or use `stdops run --dev`.",
+    ),
+    "SOP546": CodeDoc(
+        "a folder is there already",
+        "`stdops plugins new` makes a folder of its own.",
+        "It writes over nothing.",
+        "`stdops plugins new acme-deploy`, twice",
+        "Choose another name, or another folder by `--into`.",
     ),
     "SOP599": CodeDoc(
         "stdops has failed",

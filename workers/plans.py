@@ -12,8 +12,10 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.callbacks import CallbackUrls
 from activities.contract import LOAD_PLAN, LoadedPlan, LoadPlan, PluginTraits, RunSettings
 from activities.registry import Registry
+from activities.shelf import Shelf
 from stdops import StdopsError, StoreError
 from translator.plan import (
     ConditionalParallel,
@@ -41,10 +43,23 @@ _MAY_PASS: Final = frozenset({"SOP520", "SOP521"})
 """Troubles of the store that may be over at the next try; every other stays until a person acts."""
 
 
+def callback_urls(settings: Settings, keys: "Keys") -> CallbackUrls | None:
+    """Return what makes the addresses for callbacks, None where the outside has no way in."""
+    if not settings.callback_url:
+        return None
+    return CallbackUrls(settings.callback_url, keys, settings.callback_ttl_s)
+
+
+def shelf_of(settings: Settings, keys: "Keys") -> Shelf:
+    """Return what a worker's plugins find: their settings, and addresses to be called back at."""
+    return Shelf(settings.plugins, callback_urls(settings, keys))
+
+
 class PlanLoader:
     """Holds what `load_plan` needs; `search_attributes` are those that the server knows.
 
     `keys` seal what a plan still holds in clear, and open it in the activities of the same worker.
+    `shelf` holds the plugins' settings for those activities.
     """
 
     def __init__(
@@ -61,6 +76,7 @@ class PlanLoader:
         self._settings = settings
         self._search_attributes = tuple(search_attributes)
         self.keys = keys or secret_keys(settings)
+        self.shelf = shelf_of(settings, self.keys)
 
     @activity.defn(name=LOAD_PLAN)
     async def load_plan(self, request: LoadPlan) -> LoadedPlan:

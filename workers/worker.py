@@ -23,10 +23,10 @@ from temporalio.worker import Interceptor, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 import workflows
-from activities.http_client import HttpClient
+from activities.http_client import Destinations, HttpClient, create_client
 from activities.registry import Registry
 from stdops import __version__
-from workers.plans import PlanLoader
+from workers.plans import PlanLoader, shelf_of
 from workers.runner import ToldRunner, ToldSandboxedRunner
 from workers.server import SEARCH_ATTRIBUTES
 from workers.settings import Settings
@@ -85,7 +85,7 @@ def worker_parts(
     return WorkerParts(
         workflows=(RunFlow, TemplateFlow),
         activities=(
-            *activities(registry, sandbox, http=http, keys=loader.keys),
+            *activities(registry, sandbox, http=http, keys=loader.keys, shelf=loader.shelf),
             loader.load_plan,
             watch_child,
             tell_child,
@@ -106,8 +106,12 @@ async def serve(
 
     known = await register_search_attributes(client)
     loader = PlanLoader(store, registry, settings, known)
-    async with Sandbox() as sandbox:
-        parts = worker_parts(registry, sandbox, loader)
+    async with (
+        Sandbox() as sandbox,
+        http_client(settings) as http,
+        _receiver(client, settings, store, loader),
+    ):
+        parts = worker_parts(registry, sandbox, loader, http)
         await run_worker(client, settings, parts, stop=stop)
 
 
@@ -125,9 +129,31 @@ async def serve_plugins(
     from activities.expressions import Sandbox
     from workers.secrets import secret_keys
 
-    async with Sandbox() as sandbox:
-        served = activities(registry, sandbox, keys=secret_keys(settings))
+    keys = secret_keys(settings)
+    async with Sandbox() as sandbox, http_client(settings) as http:
+        shelf = shelf_of(settings, keys)
+        served = activities(registry, sandbox, http=http, keys=keys, shelf=shelf)
         await run_worker(client, settings, WorkerParts((), served), stop=stop)
+
+
+@asynccontextmanager
+async def _receiver(
+    client: Client, settings: Settings, store: Store, loader: PlanLoader
+) -> AsyncGenerator[None]:
+    """Run a receiver of callbacks beside the worker, where the settings give it a port."""
+    if not settings.receiver_port:
+        yield
+        return
+    from workers.receiver.serving import receiving
+
+    async with receiving(client, settings, store, loader.keys):
+        yield
+
+
+def http_client(settings: Settings) -> HttpClient:
+    """Return the client of a worker's plugins, which goes where the settings let it."""
+    destinations = Destinations.read(settings.http_allow, settings.http_deny)
+    return create_client(destinations=destinations)
 
 
 async def run_worker(

@@ -243,6 +243,11 @@ class Plugins:
     def plugin(self, code: str, version: str) -> PluginFacts | None:
         return self._facts.get((code, version))
 
+    def called(
+        self, code: str, version: str, inputs: Mapping[str, JsonValue]
+    ) -> PluginFacts | None:
+        return self.plugin(code, version)
+
     def versions(self, code: str) -> tuple[str, ...]:
         return tuple(version for known, version in self._facts if known == code)
 

@@ -120,6 +120,7 @@ class Stagehand:
             self.fast(),
             self.once(),
             self.hold(),
+            self.launch(),
             self.poll(),
             self.wait(),
             self.several(),
@@ -179,6 +180,26 @@ class Stagehand:
             return Told(text=call.inputs.text)
 
         return hold
+
+    def launch(self) -> AnyPlugin:
+        """Starts work outside while its gate is shut, and tells its handle when it is opened."""
+
+        @plugin("launch", name="Launch", heartbeat_s=3)
+        async def launch(call: Call[AnyInputs]) -> Told:
+            await self.note("call", call)
+            await self.gate(call.run, call.node).wait()
+            raise StillRunning(f"job of {call.node}", 60)
+
+        @launch.poll
+        async def _(call: Call[AnyInputs], _handle: JsonValue) -> Told:
+            await self.note("poll", call)
+            raise StillRunning(after_s=60)
+
+        @launch.stop
+        async def _(call: Call[AnyInputs], handle: JsonValue) -> None:
+            await self._stop(call, handle)
+
+        return launch
 
     def poll(self) -> AnyPlugin:
         """Looks until its gate is open, or `looks` times where that is not 0."""

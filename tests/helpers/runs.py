@@ -101,7 +101,7 @@ class Run:
         """Answer the plugin's step that is under way at `path`."""
         step = self.step(path)
         self.outstanding.remove(step)
-        return self.send(TaskEnded(path, step.entry, outcome or Done()))
+        return self.send(TaskEnded(path, step.entry, outcome or Done(), step))
 
     def answer_batch(self, path: NodePath, *outcomes: Outcome) -> list[Command]:
         """Answer the call at `path` and those that travel with it, as far as they were started."""

@@ -57,6 +57,18 @@ class Catalog(Protocol):
         """Return the facts of one version of a plugin, or None when it is unknown."""
         ...
 
+    def called(
+        self, code: str, version: str, inputs: Mapping[str, JsonValue]
+    ) -> PluginFacts | None:
+        """Return the facts of what a task calls; its inputs may say more than code and version.
+
+        Args:
+            code: the code that the template names.
+            version: the version beside it.
+            inputs: those inputs that are written out.
+        """
+        ...
+
     def versions(self, code: str) -> tuple[str, ...]:
         """Return the known versions of `code`; empty when the code is unknown."""
         ...

@@ -28,7 +28,7 @@ def input_types(context: Context) -> Iterator[Diagnostic]:
             given = _name_of(value.value)
             what = f"input {each.name!r} of node {task.name or task.id!r} is {given}"
             fix = f"write it as {each.type}"
-            text = f"{what}, {task.code!r} needs {each.type}"
+            text = f"{what}, {facts.code!r} needs {each.type}"
             yield context.report("SOP405", severity, value.at, text, fix)
 
 

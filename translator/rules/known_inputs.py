@@ -21,7 +21,7 @@ def known_inputs(context: Context) -> Iterator[Diagnostic]:
         for name, value in task.inputs.items():
             if name not in known and not facts.open_inputs and not name.startswith("_"):
                 what = (
-                    f"input {name!r} of node {task.name or task.id!r} is unknown to {task.code!r}"
+                    f"input {name!r} of node {task.name or task.id!r} is unknown to {facts.code!r}"
                 )
                 fix = did_you_mean(name, known, "delete the input")
                 yield context.report("SOP403", "warning", value.at, what, fix)

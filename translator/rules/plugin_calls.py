@@ -16,6 +16,7 @@ def plugin_calls(context: Context) -> Iterator[tuple[SourceTask, PluginFacts]]:
     if context.catalog is None:
         return
     for task in plugin_tasks(context):
-        facts = context.catalog.plugin(task.code, task.version)
+        written = {name: each.value for name, each in task.inputs.items() if each.kind == "plain"}
+        facts = context.catalog.called(task.code, task.version, written)
         if facts is not None:
             yield task, facts

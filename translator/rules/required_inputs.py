@@ -19,5 +19,5 @@ def required_inputs(context: Context) -> Iterator[Diagnostic]:
         for each in facts.inputs:
             if each.required and each.name not in task.inputs:
                 owner = task.name or task.id
-                what = f"node {owner!r} lacks the input {each.name!r} that {task.code!r} requires"
+                what = f"node {owner!r} lacks the input {each.name!r} that {facts.code!r} requires"
                 yield context.report("SOP404", "warning", task.at, what, "add the input")

@@ -1,6 +1,7 @@
 """The command line. Commands load what they need when they run, so that help comes at once."""
 
 from workers.cli import (
+    callbacks,
     evaluate,
     explain,
     graph,
@@ -8,6 +9,9 @@ from workers.cli import (
     logs,
     offline,
     operate,
+    plugin_call,
+    plugin_new,
+    plugins,
     runs,
     secrets,
     system,
@@ -17,6 +21,7 @@ from workers.cli.app import app, run
 
 __all__ = [
     "app",
+    "callbacks",
     "evaluate",
     "explain",
     "graph",
@@ -24,6 +29,9 @@ __all__ = [
     "logs",
     "offline",
     "operate",
+    "plugin_call",
+    "plugin_new",
+    "plugins",
     "run",
     "runs",
     "secrets",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from workers.client import Runs
+    from workers.troubles import Trouble
 
 PAUSE_S: Final = 0.5
 SIGNS: Final[Mapping[str, tuple[str, str]]] = {
@@ -150,6 +151,16 @@ def warnings(status: Status) -> list[str]:
     lines = [f"{WARNED} {one['name']} ({one['path']}): {one['text']}" for one in told[:_SHOWN]]
     more = int(status.get("warnings_count", 0)) - len(lines)
     return [*lines, *([f"{WARNED} and {more} more warnings"] if more > 0 else [])]
+
+
+def trouble_lines(troubles: "Sequence[Trouble]") -> list[str]:
+    """Return a line for each of the first steps that are tried again, and for those left out."""
+    from workers.troubles import told
+
+    now = datetime.now().astimezone()
+    lines = [f"{WARNED} {told(trouble, now)}" for trouble in troubles[:_SHOWN]]
+    more = len(troubles) - len(lines)
+    return [*lines, *([f"{WARNED} and {more} more steps that are tried again"] if more else [])]
 
 
 def next_steps(run: str, status: Status, prefix: str = "") -> list[str]:

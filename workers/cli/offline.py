@@ -1,4 +1,7 @@
-"""Commands that need no server: lint, plan, simulate. None of them opens a connection."""
+"""Commands that need no server: lint, plan, simulate. None of them opens a connection.
+
+But for `lint --online`, which asks the services of remote plugins.
+"""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from activities.registry import Registry
     from translator.plan import Plan
     from workers.cli.templates import Checked, Source
+    from workers.online import RemoteFacts
     from workers.rehearsal import Mocks
 
 SourceName = Annotated[
@@ -50,6 +54,7 @@ class ReportFormat(StrEnum):
         "stdops lint release.json",
         "stdops lint exports/*.dat --strict",
         "stdops lint release.yaml --format sarif > release.sarif",
+        "stdops lint release.json --online",
         codes=[Code.ERRORS, Code.REFUSED],
     )
 )
@@ -60,15 +65,20 @@ def lint(
         ReportFormat, typer.Option("--format", help="How to print the findings.")
     ] = ReportFormat.TEXT,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the services of remote plugins for their inputs.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Check templates, and tell all that is wrong with them."""
     from workers.cli.templates import examine, read_source
 
-    catalog = _catalog(_registry())
+    remote = _remote_facts() if online else None
+    catalog = _catalog(_registry(), remote)
     sources = [read_source(name) for name in files]
     checked = [examine(source, catalog=catalog) for source in sources]
     found = [finding for one in checked for finding in one.diagnostics]
+    found += remote.troubles if remote else []
     _print_report(found, sources, ReportFormat.JSON if as_json else report)
     counts = {"error", "warning"} if strict else {"error"}
     end(Code.ERRORS if any(one.severity in counts for one in found) else Code.OK)
@@ -183,15 +193,29 @@ def _mocks(file: Path | None, fails: Sequence[str]) -> "Mocks":
 
 
 def _registry() -> "Registry":
+    """Return the plugins, and tell what could not be loaded: its nodes would be unknown."""
     from activities.registry import discover
+    from workers.cli.output import tell_findings
 
-    return discover()
+    registry = discover()
+    tell_findings(registry.diagnostics)
+    return registry
 
 
-def _catalog(registry: "Registry") -> Any:
+def _catalog(registry: "Registry", remote: "RemoteFacts | None" = None) -> Any:
     from workers.catalog import RegistryCatalog
 
-    return RegistryCatalog(registry)
+    return RegistryCatalog(registry, remote)
+
+
+def _remote_facts() -> "RemoteFacts":
+    from workers.logs import configure_logs
+    from workers.online import RemoteFacts
+    from workers.settings import load_settings
+
+    settings = load_settings()
+    configure_logs(settings.log_level, as_json=settings.log_json)
+    return RemoteFacts(settings)
 
 
 def chosen_plan(name: str, template: str, registry: "Registry | None" = None) -> "Plan":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from stdops import OperationRefused, StdopsError, TranslationError
+from stdops import Diagnostic, OperationRefused, StdopsError, TranslationError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,7 @@ class Code(enum.IntEnum):
 
 MEANINGS: Final = {
     Code.OK: "done",
-    Code.ERRORS: "a template has errors, a run failed, or stdops itself did",
+    Code.ERRORS: "a template or a plugin has errors, a run failed, or stdops itself did",
     Code.REFUSED: "wrong use, or refused: nothing was changed",
     Code.STANDING: "the run stands: nodes failed or wait, and a person must act",
     Code.UNREACHABLE: "no Temporal server, or no worker, answers",
@@ -97,6 +97,12 @@ def tell(error: StdopsError | OSError) -> Code:
     else:
         complain(str(error) if isinstance(error, StdopsError) else _about_file(error))
     return exit_code(error)
+
+
+def tell_findings(found: Iterable[Diagnostic]) -> None:
+    """Print findings beside the result, one a line, each with its place and its cure."""
+    for each in found:
+        typer.echo(coloured(str(each)), err=True)
 
 
 def complain(text: str) -> None:

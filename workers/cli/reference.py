@@ -3,6 +3,7 @@
 `python -m workers.cli.reference > docs/cli.md` writes it; a test fails when it is stale.
 """
 
+from collections.abc import Iterator
 from typing import Final, cast
 
 import typer
@@ -54,16 +55,24 @@ def reference() -> str:
     """Return the page, Markdown."""
     root = cast("Commands", typer.main.get_command(app))
     codes = "".join(f"| {code.value} | {meaning} |\n" for code, meaning in MEANINGS.items())
-    names = root.list_commands(typer.Context(root))
-    return "".join([_HEAD, codes, *(_section(name) for name in sorted(names))])
+    return "".join([_HEAD, codes, *map(_section, _paths(root))])
 
 
-def _section(name: str) -> str:
+def _paths(group: Commands, *above: str) -> Iterator[tuple[str, ...]]:
+    """Yield the names of each command, a group before what is in it."""
+    for name in sorted(group.list_commands(typer.Context(group))):
+        yield (*above, name)
+        found = group.commands[name]
+        if isinstance(found, Commands):
+            yield from _paths(found, *above, name)
+
+
+def _section(names: tuple[str, ...]) -> str:
     from typer.testing import CliRunner
 
-    shown = CliRunner().invoke(app, [name, "--help"], prog_name="stdops", terminal_width=_WIDTH)
+    shown = CliRunner().invoke(app, [*names, "--help"], prog_name="stdops", terminal_width=_WIDTH)
     text = "\n".join(line.rstrip() for line in shown.stdout.strip().splitlines())
-    return f"\n## stdops {name}\n\n```text\n{text}\n```\n"
+    return f"\n## stdops {' '.join(names)}\n\n```text\n{text}\n```\n"
 
 
 if __name__ == "__main__":

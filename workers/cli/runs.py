@@ -340,7 +340,7 @@ def status(
 
 
 async def _status(name: str, *, watch: bool, as_json: bool) -> Code:
-    from workers.cli.follow import drawing_of, follow, headline, stands, warnings
+    from workers.cli.follow import drawing_of, follow, headline, stands, trouble_lines, warnings
     from workers.cli.output import console
     from workers.cli.wiring import connected
     from workers.settings import load_settings
@@ -352,13 +352,14 @@ async def _status(name: str, *, watch: bool, as_json: bool) -> Code:
             await _tell_standing(connection, name)
         return code
     found = await connection.runs.query(name, "status")
+    troubles = await connection.runs.troubles(name)
     if as_json:
-        print_json(found)
+        print_json({**found, "troubles": [trouble._asdict() for trouble in troubles]})
         return Code.OK
     out = console()
     out.print(headline(found), style="bold", markup=False)
     out.print(drawing_of(str(await connection.runs.query(name, "diagram"))))
-    for line in warnings(found):
+    for line in [*warnings(found), *trouble_lines(troubles)]:
         typer.secho(line, fg="yellow")
     if stands(found):
         await _tell_standing(connection, name)

@@ -185,7 +185,7 @@ def worker(
     _refuse_own(queue, settings)
     keep_logs(settings, shown=True)
     registry = discover()
-    _tell_plugins(registry)
+    _log_problems(registry)
     if queue:
         await_now(_plugin_worker(settings.model_copy(update={"task_queue": queue}), registry))
         return
@@ -238,7 +238,7 @@ def dev(port: Port = None, ui_port: UiPort = None) -> None:
     settings = load_settings(server_port=port, ui_port=ui_port)
     keep_logs(settings, shown=True)
     registry = discover()
-    _tell_plugins(registry)
+    _log_problems(registry)
     with Store.open(settings.store_url) as store:
         await_now(_dev(settings, store, registry))
 
@@ -259,7 +259,9 @@ async def _dev(settings: "Settings", store: "Store", registry: "Registry") -> No
         log_file=settings.data_dir / SERVER_LOG,
     )
     async with stop_on_signals(stop), server:
-        shown = settings.model_copy(update={"ui_url": server.ui_url})
+        shown = settings.model_copy(
+            update={"ui_url": server.ui_url, "callback_url": settings.own_callback_url}
+        )
         client = await connect(shown, address=server.address, namespace=server.namespace)
         typer.echo(f"{typer.style('✓', fg='green')} server  TEMPORAL_ADDRESS={server.address}")
         typer.echo(f"  page    {server.ui_url}")
@@ -268,9 +270,20 @@ async def _dev(settings: "Settings", store: "Store", registry: "Registry") -> No
         await serve(client, shown, store, registry, stop=stop)
 
 
-def _tell_plugins(registry: "Registry") -> None:
+def _log_problems(registry: "Registry") -> None:
+    """Log what could not be loaded: the worker starts without it, and its nodes would fail."""
+    import structlog
+
+    log = structlog.get_logger(__name__)
     for found in registry.diagnostics:
-        typer.echo(coloured(str(found)), err=True)
+        told = log.error if found.severity == "error" else log.warning
+        told(
+            "workers.plugins_not_loaded",
+            code=found.code,
+            what=found.what,
+            where=str(found.where),
+            fix=found.fix,
+        )
 
 
 # --- demo -------------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ def _settings(folder: Path) -> "Settings":
         log_file=folder / "worker.log",
         task_queue="stdops",
         graceful_shutdown_s=2,
+        http_allow=["127.0.0.1"],
     )
 
 

@@ -190,29 +190,6 @@ def test_every_module_of_a_package_is_looked_into() -> None:
     assert registry.diagnostics == []
 
 
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ("import nowhere_at_all", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
-        ("1/0", "ZeroDivisionError: division by zero"),
-        (GOOD.replace("async def", "def").replace("{name}", "bad"), "SOP411 plugin 'from_bad'"),
-    ],
-    ids=["missing import", "crash", "wrong plugin"],
-)
-def test_what_cannot_be_loaded_is_reported_and_the_rest_loads(
-    package: Path, text: str, what: str
-) -> None:
-    (package / "bad.py").write_text(text)
-
-    registry = discover([point("company_plugins")])
-
-    assert registry.codes() == ("from_good",)
-    [problem] = registry.diagnostics
-    assert problem.code == "SOP410"
-    assert f"plugins of 'company_plugins.bad' cannot be loaded: {what}" in problem.what
-    assert problem.where.file == "stdops.plugins: company = company_plugins"
-
-
 @pytest.mark.parametrize("value", ["nowhere_at_all", "activities.contract:NOTHING"])
 def test_an_entry_point_that_leads_nowhere_is_reported_once(value: str) -> None:
     registry = discover([point(value)])

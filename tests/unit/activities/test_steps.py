@@ -20,6 +20,7 @@ from activities.sdk import (
     WaitForCallback,
     plugin,
 )
+from activities.shelf import Shelf
 from activities.steps import Ports, StepResult, TryAgain, plain_outputs, take_step
 from activities.testing import Answer
 
@@ -108,7 +109,7 @@ async def step(
         {"step": kind, "plugin": which.ref, "run": "r", "node": "n", "entry": 2, **fields}
     )
     async with create_client(transport=httpx.MockTransport(answer)) as http:
-        ports = Ports(http, lambda: datetime(2024, 1, 1, tzinfo=UTC), no_progress)
+        ports = Ports(http, Shelf(), lambda: datetime(2024, 1, 1, tzinfo=UTC), no_progress)
         return await take_step(which, message, ports, sent_before=sent_before)
 
 
@@ -126,11 +127,18 @@ async def test_earlier_outputs_are_kept() -> None:
     ("answer", "text"),
     [
         (answers(404), "POST http://outside.test/job answered 404 Not Found"),
-        (answers(500), "POST http://outside.test/job answered 500 Internal Server Error"),
+        (answers(501), "POST http://outside.test/job answered 501 Not Implemented"),
     ],
 )
 async def test_an_answer_that_says_no_fails_the_node(answer: Answer, text: str) -> None:
     assert await step(once, answer) == Failed(error=text)
+
+
+async def test_a_break_down_where_only_reading_was_asked_fails_the_node_plainly() -> None:
+    result = await step(once, answers(500), inputs={"method": "GET"})
+
+    text = "GET http://outside.test/job answered 500 Internal Server Error"
+    assert result == Failed(error=text)
 
 
 async def test_a_refusal_by_the_plugin_keeps_its_outputs() -> None:
@@ -170,6 +178,8 @@ LOST = [
     raises(httpx.WriteError("broken pipe")),
     raises(httpx.ReadError("reset")),
     raises(httpx.RemoteProtocolError("closed")),
+    answers(500),
+    answers(503),
     answers(504),
 ]
 

@@ -14,6 +14,7 @@ OURS = [
     ("sleep_timer", "legacy"),
     ("pause_node", "legacy"),
     ("bk_display", "1.0"),
+    ("remote_plugin", "1.0.0"),
 ]
 
 

@@ -132,6 +132,17 @@ def test_explain_shows_the_way_to_the_node_that_holds() -> None:
     assert subflow.inside[0].release == "retry or skip"
 
 
+@pytest.mark.parametrize("phase", ["polling", "waiting"])
+def test_explain_tells_what_a_plugin_says_of_itself(phase: str) -> None:
+    state = under_way(phase)
+    state.nodes["n0"].note = "JOB 20031"
+
+    found = explain(chain(1), state, NOW)
+
+    assert "[JOB 20031]" in found.text
+    assert found.holders[0].note == "JOB 20031"
+
+
 def test_explain_of_a_finished_run_names_no_holder() -> None:
     assert explain(chain(1), run_state("finished"), NOW).holders == ()
 

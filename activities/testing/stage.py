@@ -1,4 +1,4 @@
-"""The test kit for plugin authors: run a plugin without a server, a network or a wait.
+"""The stage of a plugin's test: no server, no network, no wait.
 
 A `Stage` is everything around a plugin: an outside that is a function from request to response,
 a clock that moves only when a step says how long to wait, and the context of a run.
@@ -11,7 +11,8 @@ a clock that moves only when a step says how long to wait, and the context of a 
 What a plugin may raise ends in the same outcome here as in a run: both use `activities.steps`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Final, Literal, Self, final
@@ -19,18 +20,15 @@ from typing import Final, Literal, Self, final
 import httpx
 from pydantic import JsonValue
 
+from activities.callbacks import CallbackUrls
 from activities.contract import Done, Failed, PluginCall, Polling, Waiting
+from activities.expressions.secrets import Keys
 from activities.http_client import create_client
 from activities.sdk import AnyPlugin
-from activities.steps import (
-    Ports,
-    StepResult,
-    TryAgain,
-    delay_s,
-    given_up,
-    most_failures,
-    take_step,
-)
+from activities.shelf import Shelf
+from activities.steps import Ports, StepResult, TryAgain, take_step
+from activities.testing.recording import Recording
+from activities.walk import Answered, walk
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -51,21 +49,31 @@ class Stage:
 
     `requests` are what the plugin sent, `progress` what it reported, in order. `elapsed_s` is how
     long it would have taken, by the delays it asked for.
+
+    Args:
+        answer: what answers requests: a function, or a `Recording` of the real service.
+        context: what the run tells its plugins, such as `operator`.
+        settings: the plugins' tables of the workers' settings.
+        start: what the clock shows at first.
     """
 
     def __init__(
         self,
-        answer: Answer = _no_outside,
+        answer: Answer | Recording = _no_outside,
         *,
         context: Mapping[str, JsonValue] | None = None,
+        settings: Mapping[str, Mapping[str, JsonValue]] | None = None,
         start: datetime = START,
     ) -> None:
         self.requests: list[httpx.Request] = []
         self.progress: list[Mapping[str, JsonValue]] = []
-        self._answer = answer
+        self._recording = answer if isinstance(answer, Recording) else None
+        self._outside = answer if isinstance(answer, Recording) else httpx.MockTransport(answer)
         self._context = dict(context or {"operator": "tester"})
         self._start = self._now = start
-        self._http = create_client(transport=httpx.MockTransport(self._recorded))
+        self._http = create_client(transport=_Noting(self._outside, self.requests))
+        keys = Keys.of(b"a key of this stage, 32 bytes ...")
+        self._shelf = Shelf(settings, CallbackUrls("https://stdops.test", keys, 3600))
 
     async def __aenter__(self) -> Self:
         return self
@@ -77,6 +85,8 @@ class Stage:
         trace: TracebackType | None,
     ) -> None:
         await self._http.aclose()
+        if self._recording is not None and kind is None:
+            self._recording.end()
 
     @property
     def elapsed_s(self) -> float:
@@ -138,25 +148,27 @@ class Stage:
         Raises:
             AssertionError: when it has not ended after `MAX_STEPS` steps.
         """
-        left = list(callbacks)
-        message = self._message(plugin, inputs, "call")
-        failures = 0
-        for _ in range(MAX_STEPS):
-            result = await self._step(plugin, message)
-            if isinstance(result, Done | Failed) or (isinstance(result, Waiting) and not left):
-                return result
-            failures = failures + 1 if _has_failed(result) else 0
-            if isinstance(result, TryAgain) and failures >= most_failures(message):
-                return Failed(error=given_up(result, failures), outputs=dict(result.outputs))
-            self.wait(_pause_s(result, failures))
-            message = message.model_copy(update=_next_step(result, left))
-        raise AssertionError(f"{plugin!r} has not ended after {MAX_STEPS} steps")
+
+        async def step(message: PluginCall) -> StepResult:
+            return await self._step(plugin, message)
+
+        guide = _Rehearsal(step, self._pause, callbacks)
+        return await walk(self._message(plugin, inputs, "call"), guide)
 
     async def _step(
         self, plugin: AnyPlugin, message: PluginCall, *, sent_before: bool = False
     ) -> StepResult:
-        ports = Ports(self._http, lambda: self._now, self.progress.append)
+        if self._recording is not None:
+            for name in plugin.traits.secrets:
+                self._recording.remember(message.inputs.get(name))
+        ports = Ports(self._http, self._shelf, lambda: self._now, self.progress.append)
         return await take_step(plugin, message, ports, sent_before=sent_before)
+
+    async def _pause(self, seconds: float) -> None:
+        """Move the clock on; while a real service is recorded, its work takes its time."""
+        self.wait(seconds)
+        if self._recording is not None and self._recording.is_new:
+            await asyncio.sleep(seconds)
 
     def _message(
         self,
@@ -175,34 +187,47 @@ class Stage:
             context=self._context,
         )
 
-    def _recorded(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        return self._answer(request)
+
+class _Rehearsal:
+    """Takes the steps on a stage, and hands over a test's callbacks in order."""
+
+    def __init__(
+        self,
+        step: Callable[[PluginCall], Awaitable[StepResult]],
+        pause: Callable[[float], Awaitable[None]],
+        callbacks: Sequence[JsonValue],
+    ) -> None:
+        self._step = step
+        self._pause = pause
+        self._callbacks = list(callbacks)
+        self._steps = 0
+
+    async def take(self, message: PluginCall) -> StepResult:
+        if self._steps == MAX_STEPS:
+            name = f"plugin {message.plugin.code!r} ({message.plugin.version})"
+            raise AssertionError(f"{name} has not ended after {MAX_STEPS} steps")
+        self._steps += 1
+        return await self._step(message)
+
+    async def pause(self, result: Polling | TryAgain, seconds: float) -> None:
+        del result
+        await self._pause(seconds)
+
+    async def answer(self, waiting: Waiting) -> Answered | None:
+        del waiting
+        return Answered(self._callbacks.pop(0)) if self._callbacks else None
 
 
-def _has_failed(result: StepResult) -> bool:
-    return isinstance(result, TryAgain) and result.kind != "still_running"
+class _Noting(httpx.AsyncBaseTransport):
+    """Notes what is sent, and sends it on."""
 
+    def __init__(self, inner: httpx.AsyncBaseTransport, requests: list[httpx.Request]) -> None:
+        self._inner = inner
+        self._requests = requests
 
-def _pause_s(result: StepResult, failures: int) -> float:
-    match result:
-        case Polling():
-            return result.after_s
-        case TryAgain():
-            return delay_s(result, failures)
-        case _:
-            return 0
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._requests.append(request)
+        return await self._inner.handle_async_request(request)
 
-
-def _next_step(result: StepResult, callbacks: list[JsonValue]) -> dict[str, object]:
-    """Return what is new in the message of the step that follows `result`."""
-    match result:
-        case Polling():
-            return {"step": "poll", "handle": result.handle, "outputs": result.outputs}
-        case Waiting():
-            known = {"handle": result.handle, "outputs": result.outputs}
-            return {"step": "callback", "data": callbacks.pop(0), **known}
-        case TryAgain(kind="still_running"):
-            return {"handle": result.handle, "outputs": dict(result.outputs)}
-        case _:
-            return {}
+    async def aclose(self) -> None:
+        await self._inner.aclose()
