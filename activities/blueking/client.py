@@ -1,0 +1,289 @@
+"""The client of BlueKing's APIs: credentials, envelope, paging, limits, and what a failure means.
+
+Source: bk-sops's API client and the platform's own documents; differs: certificates are checked,
+every call has a limit in time, and calls are spread so that the platform is not flooded.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+import httpx
+from aiolimiter import AsyncLimiter
+from pydantic import JsonValue
+
+from activities.blueking.apis import APIS, Api
+from activities.blueking.config import BlueKingSettings
+from activities.calls import PluginError
+from activities.http_client import HttpClient, fault_of
+
+Json = dict[str, JsonValue]
+
+DENIED: Final = 9900403
+"""Code of an answer that the access management has refused."""
+
+GROUPS: Final[Mapping[str, str]] = {
+    "cc": "配置平台(CMDB)",
+    "jobv3": "作业平台(JOB)",
+    "cmsi": "蓝鲸服务(BK)",
+    "itsm": "流程服务(ITSM)",
+    "monitor_v3": "监控平台(Monitor)",
+    "nodeman": "节点管理(Nodeman)",
+    "nodemgr": "节点管理V3(Nodemgr)",
+    "gsekit": "GSEKit(GSEKit)",
+}
+"""What error texts call a system."""
+
+CMDB_PAGE: Final = 500
+GROUP_PAGE: Final = 200
+JOB_PAGE: Final = 1000
+MOST_PAGES: Final = 200
+_SHOWN_PARAMS: Final = 2000
+_CODE_ALONE: Final = frozenset({"nodemgr"})
+"""Systems whose answers have a code and no `result`."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class ApiError(PluginError):
+    """BlueKing has refused a call; `code` is the answer's, `message` what it says."""
+
+    def __init__(self, what: str, *, code: JsonValue, message: str, retryable: bool) -> None:
+        super().__init__(what, retryable=retryable)
+        self.code = code
+        self.message = message
+
+
+class Identity(NamedTuple):
+    """For whom a call is made: the user, and the language of the answers."""
+
+    user: str
+    language: str = ""
+
+
+class BlueKing:
+    """The APIs of one platform as one user, for one step of a plugin.
+
+    A call that only reads may be repeated, so a lost answer to it lets the whole step be repeated
+    as long as the step has changed nothing.
+    """
+
+    def __init__(
+        self, http: HttpClient, settings: BlueKingSettings, identity: Identity, pace: AsyncLimiter
+    ) -> None:
+        self.settings: Final = settings
+        self._http = http
+        self._identity = identity
+        self._pace = pace
+        self._has_written = False
+
+    async def call(self, name: str, params: Mapping[str, JsonValue], **path: str) -> Any:
+        """Call an API and return the `data` of its answer.
+
+        Args:
+            name: one of `APIS`, such as `cc.search_set`.
+            params: the query of a GET, the JSON body of a POST.
+            path: what stands in the braces of the API's path.
+
+        Raises:
+            ApiError: the platform refuses.
+            httpx.HTTPError: no answer, and the call may have been taken.
+        """
+        return (await self.answer(name, params, **path)).get("data")
+
+    async def answer(self, name: str, params: Mapping[str, JsonValue], **path: str) -> Json:
+        """Call an API as `call` does and return its whole answer."""
+        api, system = APIS[name], name.split(".", 1)[0]
+        url = self.settings.base_of(system) + api.path.format(**path)
+        self._has_written = self._has_written or not api.only_reads
+        answer = _read(await self._send(api, url, params))
+        if _is_good(answer, system):
+            return answer
+        raise _refused(name, params, answer, retryable=False)
+
+    async def pages(
+        self,
+        name: str,
+        params: Mapping[str, JsonValue],
+        *,
+        size: int = CMDB_PAGE,
+    ) -> list[Json]:
+        """Return all rows of a paged CMDB list: `data.info` of every page, in order."""
+        return await self._all_pages(
+            name, size, lambda at, many: {**params, "page": {"start": at, "limit": many}}, "info"
+        )
+
+    async def job_pages(self, name: str, params: Mapping[str, JsonValue]) -> list[Json]:
+        """Return all rows of a paged JOB list: `data.data` of every page, in order."""
+        return await self._all_pages(
+            name, JOB_PAGE, lambda at, many: {**params, "start": at, "length": many}, "data"
+        )
+
+    async def at_once(
+        self, work: Callable[[T], Awaitable[R]], items: Iterable[T]
+    ) -> list[R | PluginError | httpx.HTTPError]:
+        """Do `work` for each item, some at the same time; a failed one gives its error.
+
+        What is neither the platform's refusal nor a lost answer is a bug, and is raised.
+        """
+        gate = asyncio.Semaphore(self.settings.at_once)
+
+        async def one(item: T) -> R | PluginError | httpx.HTTPError:
+            async with gate:
+                try:
+                    return await work(item)
+                except (PluginError, httpx.HTTPError) as error:
+                    return error
+
+        return list(await asyncio.gather(*(one(item) for item in items)))
+
+    async def _all_pages(
+        self,
+        name: str,
+        size: int,
+        asked: Callable[[int, int], Json],
+        rows: str,
+    ) -> list[Json]:
+        """Ask for the first page, which tells the total, then for the rest together."""
+        first = _object(await self.call(name, asked(0, size)))
+        total = first.get("count", first.get("total", 0))
+        count = total if isinstance(total, int) else 0
+        starts = range(size, min(count, size * MOST_PAGES), size)
+        found = _rows(first.get(rows))
+        for page in await asyncio.gather(*(self.call(name, asked(at, size)) for at in starts)):
+            found += _rows(_object(page).get(rows))
+        return found
+
+    async def _send(self, api: Api, url: str, params: Mapping[str, JsonValue]) -> httpx.Response:
+        async with self._pace:
+            try:
+                return await self._http.request(
+                    api.method,
+                    url,
+                    headers=self._headers(),
+                    timeout=self.settings.timeout_s,
+                    **_carried(api, params),
+                )
+            except httpx.HTTPError as error:
+                fault = fault_of(error)
+                lost = fault is not None and fault.verdict == "unknown"
+                if lost and api.only_reads and not self._has_written:
+                    raise PluginError(fault.what if fault else "", retryable=True) from error
+                raise
+
+    def _headers(self) -> dict[str, str]:
+        settings, who = self.settings, self._identity
+        credentials: dict[str, str] = {
+            "bk_app_code": settings.app_code,
+            "bk_app_secret": settings.app_secret.get_secret_value(),
+        }
+        if token := settings.access_token.get_secret_value():
+            credentials["access_token"] = token
+        else:
+            credentials["bk_username"] = who.user
+        return {
+            "X-Bkapi-Authorization": json.dumps(credentials),
+            **({"blueking-language": who.language} if who.language else {}),
+            **({"X-Bk-Tenant-Id": settings.tenant} if settings.tenant else {}),
+            **({"x-use-test-env": "1"} if settings.test_environment else {}),
+        }
+
+
+def failure_text(
+    name: str, params: Mapping[str, JsonValue], message: str, request_id: str = ""
+) -> str:
+    """Return what an operator reads of a refused call.
+
+    Source: bk-sops's helper for failed platform calls.
+    """
+    system = GROUPS.get(name.split(".", 1)[0], name.split(".", 1)[0])
+    shown = json.dumps(dict(params), ensure_ascii=False)
+    shown = shown if len(shown) <= _SHOWN_PARAMS else f"{shown[: _SHOWN_PARAMS - 1]}…"
+    text = f"调用{system}接口{name}返回失败, error={message}, params={shown}"
+    return f"{text}, request_id={request_id}" if request_id else text
+
+
+def texts_of(errors: Sequence[object]) -> list[str]:
+    """Return the texts of those of `errors` that are errors."""
+    return [
+        error.what if isinstance(error, PluginError) else str(error)
+        for error in errors
+        if isinstance(error, PluginError | httpx.HTTPError)
+    ]
+
+
+def _carried(api: Api, params: Mapping[str, JsonValue]) -> dict[str, Any]:
+    if api.method == "POST":
+        return {"json": dict(params)}
+    return {"params": {key: _as_query(value) for key, value in params.items()}}
+
+
+def _as_query(value: JsonValue) -> str | int | float:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str() | int() | float():
+            return value
+        case None:
+            return ""
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _read(response: httpx.Response) -> Json:
+    """Return the answer's envelope; what is none becomes a refusal, unless it may be asked again.
+
+    Raises:
+        httpx.HTTPStatusError: the other side is too busy, or a gateway has lost the call.
+    """
+    fault = fault_of(httpx.HTTPStatusError("", request=response.request, response=response))
+    if response.is_error and fault is not None and fault.verdict in ("not_taken", "unknown"):
+        response.raise_for_status()
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        return cast("Json", body)
+    message = f"Request component error, status_code: {response.status_code}"
+    return {"result": False, "message": message, "data": None}
+
+
+def _is_good(answer: Json, system: str) -> bool:
+    if system in _CODE_ALONE:
+        return answer.get("code") == 0
+    return answer.get("result") is True
+
+
+def _refused(
+    name: str, params: Mapping[str, JsonValue], answer: Json, *, retryable: bool
+) -> ApiError:
+    message = str(answer.get("message") or answer.get("bk_error_msg") or "")
+    text = failure_text(name, params, message, str(answer.get("request_id") or ""))
+    if answer.get("code") == DENIED:
+        text = f"{_permission_text(name, answer)}{text}"
+    return ApiError(text, code=answer.get("code"), message=message, retryable=retryable)
+
+
+def _permission_text(name: str, answer: Json) -> str:
+    """Say which permissions are missing."""
+    system = GROUPS.get(name.split(".", 1)[0], "")
+    permission = _object(answer.get("permission"))
+    actions = [_object(action) for action in _list(permission.get("actions"))]
+    named = ", ".join(str(each.get("name") or each.get("id") or "") for each in actions)
+    missing = f" ({named})" if named else ""
+    return f"调用{system}接口{name}无权限{missing}: apply for it in the access management. "
+
+
+def _object(value: object) -> Json:
+    return cast("Json", value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[JsonValue]:
+    return cast("list[JsonValue]", value) if isinstance(value, list) else []
+
+
+def _rows(value: object) -> list[Json]:
+    return [_object(row) for row in _list(value)]
