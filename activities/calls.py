@@ -5,7 +5,7 @@ Authors import these names from `stdops`; `activities.sdk` has the decorators.
 
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, final
@@ -23,6 +23,7 @@ from pydantic import (
 from structlog.typing import FilteringBoundLogger
 
 from activities.http_client import HttpClient
+from activities.shelf import Shelf
 from stdops import StdopsError
 
 Progress: TypeAlias = Callable[[Mapping[str, JsonValue]], None]
@@ -166,12 +167,14 @@ InputsT_co = TypeVar("InputsT_co", bound=Inputs, covariant=True)
 class _Surroundings:
     """What every call of ours into an author's code offers.
 
-    context: what the engine calls parent data. http: the worker's client. now: the clock, aware.
-    place: the keys by which a log line is found again.
+    context: what the engine calls parent data. http: the worker's client. shelf: the plugins'
+    settings on this worker, and what they share there. now: the clock, aware. place: the keys by
+    which a log line is found again.
     """
 
     context: Mapping[str, JsonValue]
     http: HttpClient
+    shelf: Shelf = field(default_factory=Shelf)
     now: Callable[[], datetime]
     place: Mapping[str, str | int]
 

@@ -45,6 +45,7 @@ from activities.expressions.secrets import Keys, SecretError
 from activities.http_client import HttpClient, create_client, fault_of
 from activities.registry import Registry
 from activities.sdk import AnyPlugin, Lookup, PluginError
+from activities.shelf import Shelf, ShelfError
 from activities.steps import (
     Ports,
     StepResult,
@@ -132,6 +133,7 @@ class _Edge(NamedTuple):
     http: HttpClient
     max_outcome_bytes: int
     keys: Keys
+    shelf: Shelf
 
 
 def activities(
@@ -141,6 +143,7 @@ def activities(
     http: HttpClient | None = None,
     max_outcome_bytes: int = MAX_OUTCOME_BYTES,
     keys: Keys | None = None,
+    shelf: Shelf | None = None,
 ) -> list[Callable[..., Any]]:
     """Return the activities of a worker: one for each plugin code, one for all others, `evaluate`.
 
@@ -150,9 +153,10 @@ def activities(
         http: the plugins' client; None makes one that lives as long as the process.
         max_outcome_bytes: larger outcomes fail their node; raise it where payloads are offloaded.
         keys: open and seal secrets; None makes one that lives as long as the process.
+        shelf: the plugins' settings; None has none.
     """
     client, known = http or create_client(), keys or Keys.fresh()
-    edge = _Edge(registry, sandbox, client, max_outcome_bytes, known)
+    edge = _Edge(registry, sandbox, client, max_outcome_bytes, known, shelf or Shelf())
     plugins = [_plugin_activity(edge, code) for code in registry.codes()]
     return [*plugins, _unknown_activity(edge), _evaluate_activity(edge)]
 
@@ -246,7 +250,7 @@ async def _take(
     for name in plugin.traits.secrets:
         secrets.remember(inputs.get(name))
     shown = merged_inputs(call, secrets.guarded(call.unresolved.values, rendered))
-    ports = Ports(edge.http, _now, _masked_report(pulse, secrets))
+    ports = Ports(edge.http, edge.shelf, _now, _masked_report(pulse, secrets))
     ready = opened.model_copy(update={"inputs": inputs})
     sent_before = call.step == "call" and pulse.trail.not_taken != activity.info().attempt - 1
     result = await take_step(plugin, ready, ports, sent_before=sent_before)
@@ -400,12 +404,19 @@ def _lazy(edge: _Edge, context: Mapping[str, JsonValue]) -> LookUp:
         if found is None:
             raise EvaluationError(f"no plugin computes variables of type {code!r}")
         lookup = Lookup(
-            value=value, context=context, http=edge.http, now=_now, place={"variable": code}
+            value=value,
+            context=context,
+            http=edge.http,
+            shelf=edge.shelf,
+            now=_now,
+            place={"variable": code},
         )
         try:
             return await found.look_up(lookup)
         except PluginError as error:
             raise EvaluationError(error.what) from error
+        except ShelfError as error:
+            raise EvaluationError(str(error)) from error
         except Exception as error:
             fault = fault_of(error)
             what = fault.what if fault else f"{type(error).__name__}: {error}"

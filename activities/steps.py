@@ -31,6 +31,7 @@ from activities.calls import (
 from activities.contract import Done, Failed, Outcome, PluginCall, Polling, Waiting
 from activities.http_client import HIDDEN, HttpClient, HttpFault, fault_of
 from activities.sdk import AnyPlugin
+from activities.shelf import Shelf, ShelfError
 
 AgainKind: TypeAlias = Literal["still_running", "not_taken", "no_answer"]
 
@@ -51,9 +52,10 @@ _log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class Ports(NamedTuple):
-    """What a step needs of the world: HTTP, the clock, and where its progress goes."""
+    """What a step needs of the world: HTTP, the worker's shelf, clock, and progress's way out."""
 
     http: HttpClient
+    shelf: Shelf
     now: Callable[[], datetime]
     report: Progress
 
@@ -110,6 +112,8 @@ async def _try_step(
         return await _await_step(plugin, message, _call(inputs, message, ports))
     except PluginError as error:
         return _plugin_error(message, error)
+    except ShelfError as error:
+        return _failed(message, str(error))
     except Exception as error:
         result = _fault_result(plugin, message, error, repeatable=repeatable)
         if result is None:
@@ -297,6 +301,7 @@ def _call(inputs: Inputs, message: PluginCall, ports: Ports) -> Call[Any]:
         report=ports.report,
         context=message.context,
         http=ports.http,
+        shelf=ports.shelf,
         now=ports.now,
         place=place_of(message),
     )

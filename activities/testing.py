@@ -22,6 +22,7 @@ from pydantic import JsonValue
 from activities.contract import Done, Failed, PluginCall, Polling, Waiting
 from activities.http_client import create_client
 from activities.sdk import AnyPlugin
+from activities.shelf import Shelf
 from activities.steps import (
     Ports,
     StepResult,
@@ -50,7 +51,8 @@ class Stage:
     """Everything around a plugin, as a test wants it.
 
     `requests` are what the plugin sent, `progress` what it reported, in order. `elapsed_s` is how
-    long it would have taken, by the delays it asked for.
+    long it would have taken, by the delays it asked for. `settings` are the plugins' tables of the
+    workers' settings.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Stage:
         answer: Answer = _no_outside,
         *,
         context: Mapping[str, JsonValue] | None = None,
+        settings: Mapping[str, Mapping[str, JsonValue]] | None = None,
         start: datetime = START,
     ) -> None:
         self.requests: list[httpx.Request] = []
@@ -66,6 +69,7 @@ class Stage:
         self._context = dict(context or {"operator": "tester"})
         self._start = self._now = start
         self._http = create_client(transport=httpx.MockTransport(self._recorded))
+        self._shelf = Shelf(settings)
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,7 +159,7 @@ class Stage:
     async def _step(
         self, plugin: AnyPlugin, message: PluginCall, *, sent_before: bool = False
     ) -> StepResult:
-        ports = Ports(self._http, lambda: self._now, self.progress.append)
+        ports = Ports(self._http, self._shelf, lambda: self._now, self.progress.append)
         return await take_step(plugin, message, ports, sent_before=sent_before)
 
     def _message(

@@ -76,6 +76,13 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         '`raise PluginError("host web-1 is not known")`',
         "Mend what the text names, then `retry` the node, or `skip` it.",
     ),
+    "SOP431": CodeDoc(
+        "settings of a plugin are wrong",
+        "A plugin's table of the workers' settings has the fields that the plugin declares.",
+        "The plugin cannot do its work as the worker is set; nothing was sent.",
+        "`[plugins.sql]` with a field `conections`",
+        "Correct the field that the message names, start the workers again, then `retry`.",
+    ),
     "SOP501": CodeDoc(
         "a package name is taken",
         "No other distribution brings `translator`, `activities`, `workflows` or `workers`.",

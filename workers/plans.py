@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.contract import LOAD_PLAN, LoadedPlan, LoadPlan, PluginTraits, RunSettings
 from activities.registry import Registry
+from activities.shelf import Shelf
 from stdops import StdopsError, StoreError
 from translator.plan import (
     ConditionalParallel,
@@ -41,6 +42,7 @@ class PlanLoader:
     """Holds what `load_plan` needs; `search_attributes` are those that the server knows.
 
     `keys` seal what a plan still holds in clear, and open it in the activities of the same worker.
+    `shelf` holds the plugins' settings for those activities.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class PlanLoader:
         self._settings = settings
         self._search_attributes = tuple(search_attributes)
         self.keys = keys or secret_keys(settings)
+        self.shelf = Shelf(settings.plugins)
 
     @activity.defn(name=LOAD_PLAN)
     async def load_plan(self, request: LoadPlan) -> LoadedPlan:

@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self, cast
 from zoneinfo import available_timezones
 
 from pydantic import Field, JsonValue, PrivateAttr, SecretStr, ValidationError, field_validator
@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     plugin_queues: dict[str, str] = Field(default_factory=dict)
     """Task queue by plugin code; a key is a code or a pattern such as `job_*`, the first that
     matches wins. In the environment: a JSON object."""
+    plugins: dict[str, dict[str, JsonValue]] = Field(default_factory=dict, repr=False)
+    """Settings of the plugins: a table for each plugin or family of plugins, which their own pages
+    describe. In the environment: a JSON object."""
     timezone: str = "Asia/Shanghai"
     """IANA name of the zone of times that have no offset."""
     project: dict[str, JsonValue] = Field(default_factory=dict)
@@ -283,10 +286,17 @@ def _meaning(name: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return `value` as text, without the password of an address."""
+    """Return `value` as text, without the password of an address or the values of tables."""
     import re
 
+    if isinstance(value, dict):  # of a plugin's table the names alone: a field may be a password
+        tables = cast("dict[str, object]", value)
+        value = {key: _fields(table) for key, table in tables.items()}
     return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", str(value))
+
+
+def _fields(table: object) -> object:
+    return sorted(cast("dict[str, object]", table)) if isinstance(table, dict) else table
 
 
 def _did_you_mean(near: list[str]) -> str:

@@ -83,7 +83,7 @@ def worker_parts(
     return WorkerParts(
         workflows=(RunFlow, TemplateFlow),
         activities=(
-            *activities(registry, sandbox, http=http, keys=loader.keys),
+            *activities(registry, sandbox, http=http, keys=loader.keys, shelf=loader.shelf),
             loader.load_plan,
         ),
         interceptors=(PageInterceptor(),),

@@ -20,6 +20,7 @@ from activities.sdk import (
     WaitForCallback,
     plugin,
 )
+from activities.shelf import Shelf
 from activities.steps import Ports, StepResult, TryAgain, plain_outputs, take_step
 from activities.testing import Answer
 
@@ -108,7 +109,7 @@ async def step(
         {"step": kind, "plugin": which.ref, "run": "r", "node": "n", "entry": 2, **fields}
     )
     async with create_client(transport=httpx.MockTransport(answer)) as http:
-        ports = Ports(http, lambda: datetime(2024, 1, 1, tzinfo=UTC), no_progress)
+        ports = Ports(http, Shelf(), lambda: datetime(2024, 1, 1, tzinfo=UTC), no_progress)
         return await take_step(which, message, ports, sent_before=sent_before)
 
 
