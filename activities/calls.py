@@ -209,7 +209,8 @@ class Call(_Surroundings, Generic[InputsT_co]):
     """One step of one execution of a node.
 
     `key` is unique per run, node and entry: hand it to the outside where that knows idempotency
-    keys. `outputs` are those of the earlier steps. `name` is the node's name.
+    keys. `outputs` are those of the earlier steps, `handle` is what finds the work that they
+    started. `name` is the node's name.
     """
 
     inputs: InputsT_co
@@ -222,6 +223,7 @@ class Call(_Surroundings, Generic[InputsT_co]):
     key: str
     outputs: Mapping[str, JsonValue]
     report: Progress
+    handle: JsonValue = None
 
     def progress(self, **details: JsonValue) -> None:
         """Show how far the work is, on the Temporal page of the run; small values only."""

@@ -299,6 +299,7 @@ def _call(inputs: Inputs, message: PluginCall, ports: Ports) -> Call[Any]:
         key=message.key,
         outputs=message.outputs,
         report=ports.report,
+        handle=message.handle,
         context=message.context,
         http=ports.http,
         shelf=ports.shelf,

@@ -93,6 +93,14 @@ class BlueKing:
         """
         return (await self.answer(name, params, **path)).get("data")
 
+    async def object(self, name: str, params: Mapping[str, JsonValue], **path: str) -> Json:
+        """Call an API as `call` does; data that is no object is an empty one."""
+        return as_object(await self.call(name, params, **path))
+
+    async def rows(self, name: str, params: Mapping[str, JsonValue], **path: str) -> list[Json]:
+        """Call an API as `call` does; data that is no list of objects is an empty one."""
+        return as_rows(await self.call(name, params, **path))
+
     async def answer(self, name: str, params: Mapping[str, JsonValue], **path: str) -> Json:
         """Call an API as `call` does and return its whole answer."""
         api, system = APIS[name], name.split(".", 1)[0]
@@ -147,13 +155,13 @@ class BlueKing:
         rows: str,
     ) -> list[Json]:
         """Ask for the first page, which tells the total, then for the rest together."""
-        first = _object(await self.call(name, asked(0, size)))
+        first = as_object(await self.call(name, asked(0, size)))
         total = first.get("count", first.get("total", 0))
         count = total if isinstance(total, int) else 0
         starts = range(size, min(count, size * MOST_PAGES), size)
-        found = _rows(first.get(rows))
+        found = as_rows(first.get(rows))
         for page in await asyncio.gather(*(self.call(name, asked(at, size)) for at in starts)):
-            found += _rows(_object(page).get(rows))
+            found += as_rows(as_object(page).get(rows))
         return found
 
     async def _send(self, api: Api, url: str, params: Mapping[str, JsonValue]) -> httpx.Response:
@@ -270,14 +278,15 @@ def _refused(
 def _permission_text(name: str, answer: Json) -> str:
     """Say which permissions are missing."""
     system = GROUPS.get(name.split(".", 1)[0], "")
-    permission = _object(answer.get("permission"))
-    actions = [_object(action) for action in _list(permission.get("actions"))]
+    permission = as_object(answer.get("permission"))
+    actions = [as_object(action) for action in _list(permission.get("actions"))]
     named = ", ".join(str(each.get("name") or each.get("id") or "") for each in actions)
     missing = f" ({named})" if named else ""
     return f"调用{system}接口{name}无权限{missing}: apply for it in the access management. "
 
 
-def _object(value: object) -> Json:
+def as_object(value: object) -> Json:
+    """Return `value` if it is an object, else an empty one."""
     return cast("Json", value) if isinstance(value, dict) else {}
 
 
@@ -285,5 +294,6 @@ def _list(value: object) -> list[JsonValue]:
     return cast("list[JsonValue]", value) if isinstance(value, list) else []
 
 
-def _rows(value: object) -> list[Json]:
-    return [_object(row) for row in _list(value)]
+def as_rows(value: object) -> list[Json]:
+    """Return `value` as a list of objects; what is none is empty."""
+    return [as_object(row) for row in _list(value)]

@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from stdops import StdopsError
+from activities.shelf import ShelfError
 
 STAGE: Final = "prod"
 
@@ -46,6 +46,8 @@ class BlueKingSettings(BaseModel):
     """Address of the newer node manager's pages."""
     gsekit_url: str = ""
     """Address of the GSEKit pages."""
+    log_patterns: str = ""
+    """Further forms of variables in JOB's logs: a JSON list of `{"re": ..., "kv_sep": ...}`."""
     calls_per_second: float = Field(default=20, gt=0)
     """Most calls that one worker sends in a second; the rest wait."""
     at_once: int = Field(default=20, ge=1)
@@ -57,12 +59,12 @@ class BlueKingSettings(BaseModel):
         """Return the address under which the APIs of a system stand, without a slash at the end.
 
         Raises:
-            StdopsError: no address is set (SOP430).
+            ShelfError: no address is set (SOP430).
         """
         if entry := self.entries.get(system):
             return entry.rstrip("/")
         if not self.esb_url:
-            raise StdopsError(
+            raise ShelfError(
                 "SOP430",
                 f"no address of BlueKing's {system!r} is set",
                 where="setting blueking",
@@ -74,10 +76,10 @@ class BlueKingSettings(BaseModel):
         """Return the address of a gateway's API at the stage that is set.
 
         Raises:
-            StdopsError: no address is set (SOP430).
+            ShelfError: no address is set (SOP430).
         """
         if not self.gateway_url:
-            raise StdopsError(
+            raise ShelfError(
                 "SOP430",
                 f"no address of BlueKing's API gateway is set, which serves {api_name!r}",
                 where="setting blueking",

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, cast
 from pydantic import JsonValue
 
 from activities.blueking.addresses import HostText, read_addresses, read_hosts, read_triples
-from activities.blueking.client import BlueKing, Json
+from activities.blueking.client import BlueKing, Json, as_object, as_rows
 from activities.calls import PluginError
 
 HOST_FIELDS: Final = ("bk_host_id", "bk_host_innerip", "bk_host_innerip_v6", "bk_cloud_id")
@@ -276,8 +276,8 @@ def _filter(field: str, values: list[JsonValue]) -> Json:
 
 
 def _host_info(row: Json) -> HostInfo:
-    host, topo = cast("Json", row.get("host") or {}), _rows(row.get("topo"))
-    modules = [module for each in topo for module in _rows(each.get("module"))]
+    host, topo = as_object(row.get("host")), as_rows(row.get("topo"))
+    modules = [module for each in topo for module in as_rows(each.get("module"))]
     return HostInfo(
         id=cast("int", host.get("bk_host_id")),
         ip=str(host.get("bk_host_innerip") or ""),
@@ -289,10 +289,6 @@ def _host_info(row: Json) -> HostInfo:
 
 def _named(row: Json, kind: str) -> tuple[int, str]:
     return cast("int", row.get(f"bk_{kind}_id")), str(row.get(f"bk_{kind}_name", ""))
-
-
-def _rows(value: JsonValue) -> list[Json]:
-    return cast("list[Json]", value) if isinstance(value, list) else []
 
 
 def _places_of(host: HostInfo) -> set[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple, cast
 
 from pydantic import JsonValue
 
-from activities.blueking.client import BlueKing, Json
+from activities.blueking.client import BlueKing, Json, as_rows
 from activities.blueking.hosts import Scope
 from activities.calls import PluginError
 
@@ -80,10 +80,7 @@ def path_lines(text: str) -> list[tuple[str, ...]]:
 
 async def depth_of(bk: BlueKing, scope: Scope, level: Level) -> int:
     """Return how many names lead to a place of the level, the business's own included."""
-    data: object = await bk.call(
-        "cc.get_mainline_object_topo", {"bk_supplier_account": scope.supplier}
-    )
-    rows = cast("list[Json]", data) if isinstance(data, list) else []
+    rows = await bk.rows("cc.get_mainline_object_topo", {"bk_supplier_account": scope.supplier})
     levels = [str(row.get("bk_obj_id")) for row in rows if row.get("bk_obj_id") != "host"]
     below = {"module": 0, "set": 1, "parent": 2}[level]
     return len(levels) - below
@@ -92,8 +89,7 @@ async def depth_of(bk: BlueKing, scope: Scope, level: Level) -> int:
 async def topology(bk: BlueKing, scope: Scope) -> list[Json]:
     """Return the business's tree: `{bk_obj_id, bk_inst_id, bk_inst_name, child}`."""
     params: Json = {"bk_biz_id": scope.business, "bk_supplier_account": scope.supplier}
-    data: object = await bk.call("cc.search_biz_inst_topo", params)
-    return cast("list[Json]", data) if isinstance(data, list) else []
+    return await bk.rows("cc.search_biz_inst_topo", params)
 
 
 def walk(tree: Iterable[Json], above: tuple[int, ...] = ()) -> Iterable[Place]:
@@ -143,4 +139,4 @@ def _place(row: Mapping[str, JsonValue], above: tuple[int, ...]) -> Place:
 
 
 def _children(row: Mapping[str, JsonValue]) -> list[Json]:
-    return cast("list[Json]", row.get("child") or [])
+    return as_rows(row.get("child"))
