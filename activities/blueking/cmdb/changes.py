@@ -71,7 +71,9 @@ async def _batch_update(call: Call[Form]) -> Written | None:
     for row in rows:
         host = (await exact_hosts(bk, scope, str(row.get(_IP, "")), with_cloud=True))[:1]
         properties = _properties(known, row)
-        update += [{"bk_host_id": each["bk_host_id"], "properties": properties} for each in host]
+        for each in host:
+            row_update: Json = {"bk_host_id": each["bk_host_id"], "properties": properties}
+            update.append(row_update)
     await _update_all(bk, scope, update)
     return None
 
