@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # at run time `__getattr__` loads them, so that `import stdop
         Call,
         Inputs,
         Lookup,
+        OutcomeUnknown,
         Outputs,
         PluginDefinitionError,
         PluginError,
@@ -36,6 +37,7 @@ __all__ = [
     "Location",
     "Lookup",
     "OperationRefused",
+    "OutcomeUnknown",
     "Outputs",
     "PluginDefinitionError",
     "PluginError",
@@ -62,6 +64,7 @@ _LAZY: Final = {
     "Call": "activities.sdk",
     "Inputs": "activities.sdk",
     "Lookup": "activities.sdk",
+    "OutcomeUnknown": "activities.sdk",
     "Outputs": "activities.sdk",
     "PluginDefinitionError": "activities.sdk",
     "PluginError": "activities.sdk",
@@ -147,7 +150,12 @@ class StoreError(StdopsError):
 
 
 class OperationRefused(StdopsError):  # noqa: N818  the glossary's word: a verb is refused
-    """A verb does not apply to the run or node as it is now."""
+    """A verb does not apply to the run or node as it is now.
+
+    `reason` is the run's own word for why, such as `stale`; "" where the run gave none.
+    """
+
+    reason: str = ""
 
 
 def __getattr__(name: str) -> object:

@@ -64,6 +64,23 @@ class PluginError(StdopsError):
         return self.what
 
 
+class OutcomeUnknown(Exception):  # noqa: N818  nobody knows whether it is an error
+    """Nobody knows whether the outside has done it: a connection was lost after it was asked.
+
+    A step that may be repeated is taken again; else the node fails and tells what to look at. What
+    HTTP loses need not be told: stdops knows it.
+
+    Args:
+        what: what was lost, for a person.
+        where: what to look at to find out, such as "host web-1"; "" names the node's key.
+    """
+
+    def __init__(self, what: str, where: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+
+
 class StillRunning(Exception):  # noqa: N818  not an error: the work goes on
     """The work goes on outside: look again in `after_s` seconds.
 
@@ -223,11 +240,40 @@ class Call(_Surroundings, Generic[InputsT_co]):
     key: str
     outputs: Mapping[str, JsonValue]
     report: Progress
+    publish: Callable[[str], None]
     handle: JsonValue = None
+
+    @property
+    def can_be_called_back(self) -> bool:
+        """Whether the outside can call this worker's installation back, by `callback_url`."""
+        return self.shelf.callbacks is not None
+
+    @property
+    def callback_url(self) -> str:
+        """The address by which the outside answers this execution of the node, once or often.
+
+        It expires, and whoever has it may answer: hand it to the outside and to nobody else.
+
+        Raises:
+            PluginError: nobody listens for callbacks here; see `can_be_called_back`.
+        """
+        if self.shelf.callbacks is None:
+            raise PluginError(
+                "the outside cannot call back here: set STDOPS_CALLBACK_URL on the workers and "
+                "run `stdops receiver`, then retry"
+            )
+        return self.shelf.callbacks.url(self.run, self.node, self.entry, self.now())
 
     def progress(self, **details: JsonValue) -> None:
         """Show how far the work is, on the Temporal page of the run; small values only."""
         self.report(details)
+
+    def note(self, text: str) -> None:
+        """Say in one short line what the node is about, such as `JOB 20031`; the last one counts.
+
+        It stays with the node and everybody who sees the run sees it: put nothing secret in it.
+        """
+        self.publish(text)
 
 
 @final

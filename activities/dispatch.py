@@ -98,7 +98,8 @@ class Trail(Model):
 
     looks: how often a poll has looked; from the first one on, `handle` and `outputs` are newer than
     the call's. not_taken: the attempt whose request the outside has surely not taken, or that may
-    be repeated. failures: attempts in a row without an answer.
+    be repeated. failures: attempts in a row without an answer. note: what the last look that had
+    something to say has noted.
     """
 
     looks: int = 0
@@ -107,6 +108,7 @@ class Trail(Model):
     not_taken: int = 0
     failures: int = 0
     progress: dict[str, JsonValue] = Field(default_factory=dict)
+    note: str = ""
 
 
 class _Manner(NamedTuple):
@@ -229,6 +231,8 @@ async def _run_step(edge: _Edge, call: PluginCall, secrets: Opening) -> Outcome:
         raise
     if isinstance(result, TryAgain):
         result = _again_or_failed(call, pulse.trail, result)
+    if pulse.trail.note and not result.note:
+        result = result.model_copy(update={"note": pulse.trail.note})
     return _fitting(edge, call, _with_inputs(plugin, result, rendered, secrets))
 
 
@@ -347,6 +351,7 @@ def _looked(trail: Trail, again: TryAgain) -> Trail:
         handle=again.handle,
         outputs=dict(again.outputs),
         progress=trail.progress,
+        note=again.note or trail.note,
     )
 
 

@@ -190,7 +190,7 @@ def facts_of(plugin: AnyPlugin) -> PluginFacts:
         version=plugin.ref.version,
         name=plugin.name,
         inputs=tuple(
-            PluginInput(name, _type_of(field, schema), name in required)
+            PluginInput(name, type_of(field, schema), name in required)
             for name, field in fields.items()
         ),
         outputs=_names(outputs),
@@ -215,15 +215,15 @@ def _schema(
     return model.model_json_schema(by_alias=True, mode=mode)
 
 
-def _type_of(field: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> InputType:
-    """Read the type of a field; a choice of one type and null is that type."""
+def type_of(field: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> InputType:
+    """Return the type of a field of a schema; a choice of one type and null is that type."""
     if isinstance(reference := field.get("$ref"), str):
         definitions = cast("dict[str, dict[str, JsonValue]]", schema.get("$defs", {}))
-        return _type_of(definitions[reference.rpartition("/")[2]], schema)
+        return type_of(definitions[reference.rpartition("/")[2]], schema)
     ways = field.get("anyOf")
     if isinstance(ways, list):
         kinds = [way for way in ways if isinstance(way, dict) and way.get("type") != "null"]
-        return _type_of(kinds[0], schema) if len(kinds) == 1 else "any"
+        return type_of(kinds[0], schema) if len(kinds) == 1 else "any"
     kind = field.get("type")
     return _INPUT_TYPES.get(kind, "any") if isinstance(kind, str) else "any"
 

@@ -11,7 +11,7 @@ must be safe to repeat.
 import inspect
 import re
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar, final
 
 from pydantic import BaseModel, JsonValue, SecretStr
@@ -20,6 +20,7 @@ from activities.calls import (
     Call,
     Inputs,
     Lookup,
+    OutcomeUnknown,
     Outputs,
     PluginDefinitionError,
     PluginError,
@@ -37,6 +38,7 @@ __all__ = [
     "Inputs",
     "LazyVariable",
     "Lookup",
+    "OutcomeUnknown",
     "Outputs",
     "Plugin",
     "PluginDefinitionError",
@@ -68,6 +70,7 @@ class _About(NamedTuple):
 
     name: str
     group: str
+    settings: Mapping[str, type[BaseModel]]
     inputs: type[Any] | None
     outputs: type[Outputs] | None
 
@@ -85,6 +88,7 @@ class Plugin(Generic[InputsT, ResultT]):
         self.ref: Final = traits.plugin
         self.name: Final = about.name or traits.plugin.code
         self.group: Final = about.group
+        self.settings: Final = about.settings
         self.description: Final = inspect.cleandoc(call.__doc__ or "")
         self.call_fn: Final = call
         declared = _inputs_of(traits.plugin, "call", call)
@@ -182,6 +186,7 @@ def plugin(  # noqa: PLR0913  one keyword per trait; nobody passes them all
     inline_input: str = "",
     inputs: type[Inputs] | None = None,
     outputs: type[Outputs] | None = None,
+    settings: Mapping[str, type[BaseModel]] | None = None,
 ) -> Callable[[Callable[[Call[InputsT]], Awaitable[ResultT]]], Plugin[InputsT, ResultT]]:
     """Make a coroutine function a plugin.
 
@@ -200,6 +205,7 @@ def plugin(  # noqa: PLR0913  one keyword per trait; nobody passes them all
         inputs: the model of its inputs where one function serves several plugins; a subclass of the
             one in the function's signature.
         outputs: the same for what it declares as outputs; only forms, docs and checks read it.
+        settings: what `call.shelf.settings` reads for it, a model by the name of its table.
 
     Raises:
         PluginDefinitionError: when the function does not have a plugin's signature.
@@ -217,7 +223,8 @@ def plugin(  # noqa: PLR0913  one keyword per trait; nobody passes them all
 
     def decorate(call: Callable[[Call[InputsT]], Awaitable[ResultT]]) -> Plugin[InputsT, ResultT]:
         _check_traits(traits, call)
-        return Plugin(call, traits, _About(name, group, inputs, outputs))
+        about = _About(name, group, settings or {}, inputs, outputs)
+        return Plugin(call, traits, about)
 
     return decorate
 

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar, cast, final
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from activities.callbacks import CallbackUrls
 from stdops import StdopsError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -25,10 +26,16 @@ class Shelf:
 
     Args:
         tables: the settings of each plugin or family of plugins, by name.
+        callbacks: makes the addresses that the outside calls back; None where nobody listens.
     """
 
-    def __init__(self, tables: Mapping[str, Mapping[str, JsonValue]] | None = None) -> None:
+    def __init__(
+        self,
+        tables: Mapping[str, Mapping[str, JsonValue]] | None = None,
+        callbacks: CallbackUrls | None = None,
+    ) -> None:
         self._tables: Final = dict(tables or {})
+        self.callbacks: Final = callbacks
         self._read: dict[tuple[str, type[BaseModel]], BaseModel] = {}
         self._shared: dict[object, Any] = {}
 

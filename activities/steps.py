@@ -21,6 +21,7 @@ from structlog.typing import FilteringBoundLogger
 from activities.calls import (
     Call,
     Inputs,
+    OutcomeUnknown,
     Outputs,
     PluginDefinitionError,
     PluginError,
@@ -28,7 +29,16 @@ from activities.calls import (
     StillRunning,
     WaitForCallback,
 )
-from activities.contract import Done, Failed, Outcome, PluginCall, Polling, Waiting
+from activities.contract import (
+    NOTE_CHARS,
+    Done,
+    Failed,
+    Outcome,
+    PluginCall,
+    Polling,
+    Waiting,
+)
+from activities.expressions.opening import masked_text
 from activities.http_client import HIDDEN, HttpClient, HttpFault, fault_of
 from activities.sdk import AnyPlugin
 from activities.shelf import Shelf, ShelfError
@@ -72,6 +82,7 @@ class TryAgain(NamedTuple):
     after_s: float | None = None
     handle: JsonValue = None
     outputs: Mapping[str, JsonValue] = {}
+    note: str = ""
 
 
 StepResult: TypeAlias = Outcome | TryAgain
@@ -89,17 +100,18 @@ async def take_step(
         sent_before: an earlier try of this very call may have reached the outside.
     """
     hide = _hider(plugin, message.inputs)
-    trace = ""
+    trace, notes = "", list[str]()
     try:
-        result = await _try_step(plugin, message, ports, sent_before=sent_before)
+        result = await _try_step(plugin, message, ports, notes, sent_before=sent_before)
     except Exception as error:  # noqa: BLE001  an author's code may raise anything
         result = Failed(error=bug_text(plugin, error), outputs=message.outputs)
         trace = "".join(traceback.format_exception(error))
-    return _reported(result, message, hide, trace)
+    reported = _reported(result, message, hide, trace)
+    return _noted(reported, hide(masked_text(notes[-1]))) if notes else reported
 
 
 async def _try_step(
-    plugin: AnyPlugin, message: PluginCall, ports: Ports, *, sent_before: bool
+    plugin: AnyPlugin, message: PluginCall, ports: Ports, notes: list[str], *, sent_before: bool
 ) -> StepResult:
     try:
         inputs = plugin.inputs_model.model_validate(_declared(plugin, message.inputs))
@@ -109,7 +121,7 @@ async def _try_step(
     if sent_before and not repeatable:
         return _failed(message, unknown_outcome(plugin, message, "an earlier try was interrupted"))
     try:
-        return await _await_step(plugin, message, _call(inputs, message, ports))
+        return await _await_step(plugin, message, _call(inputs, message, ports, notes.append))
     except PluginError as error:
         return _plugin_error(message, error)
     except ShelfError as error:
@@ -132,10 +144,14 @@ def given_up(again: TryAgain, failures: int) -> str:
 
 
 def delay_s(again: TryAgain, failures: int = 1) -> float:
-    """Return how long to wait before the next try; doubled after each failure in a row."""
-    if again.after_s is not None:
-        return again.after_s
-    return min(2.0 ** (failures - 1), _LONGEST_BACKOFF_S)
+    """Return how long to wait before the next try: as asked for, and longer after each failure.
+
+    An outside that says "in a second" time and again is asked less and less often all the same.
+    """
+    backoff = min(2.0 ** (failures - 1), _LONGEST_BACKOFF_S)
+    if again.after_s is None:
+        return backoff
+    return max(again.after_s, backoff) if failures > 1 else again.after_s
 
 
 def unknown_outcome(plugin: AnyPlugin, message: PluginCall, what: str, where: str = "") -> str:
@@ -219,7 +235,9 @@ def _fault_result(
     plugin: AnyPlugin, message: PluginCall, error: Exception, *, repeatable: bool
 ) -> StepResult | None:
     """Sort what went wrong between us and the outside; None when `error` is a bug."""
-    if isinstance(error, TimeoutError):
+    if isinstance(error, OutcomeUnknown):
+        fault = HttpFault("unknown", error.what, error.where)
+    elif isinstance(error, TimeoutError):
         fault = HttpFault("unknown", f"no end within {plugin.traits.call_timeout_s} s")
     else:
         fault = fault_of(error)
@@ -287,7 +305,18 @@ def _failed(message: PluginCall, error: str) -> Failed:
     return Failed(error=error, outputs=message.outputs)
 
 
-def _call(inputs: Inputs, message: PluginCall, ports: Ports) -> Call[Any]:
+def _noted(result: StepResult, text: str) -> StepResult:
+    """Add the author's note, as one line that fits; it was masked before it is cut."""
+    line = " ".join(text.split())
+    note = line if len(line) <= NOTE_CHARS else f"{line[: NOTE_CHARS - 1]}…"
+    if isinstance(result, TryAgain):
+        return result._replace(note=note)
+    return result.model_copy(update={"note": note})
+
+
+def _call(
+    inputs: Inputs, message: PluginCall, ports: Ports, publish: Callable[[str], None]
+) -> Call[Any]:
     return Call(
         inputs=inputs,
         run=message.run,
@@ -300,6 +329,7 @@ def _call(inputs: Inputs, message: PluginCall, ports: Ports) -> Call[Any]:
         outputs=message.outputs,
         report=ports.report,
         handle=message.handle,
+        publish=publish,
         context=message.context,
         http=ports.http,
         shelf=ports.shelf,

@@ -19,7 +19,9 @@ from typing import Final, Literal, Self, final
 import httpx
 from pydantic import JsonValue
 
+from activities.callbacks import CallbackUrls
 from activities.contract import Done, Failed, PluginCall, Polling, Waiting
+from activities.expressions.secrets import Keys
 from activities.http_client import create_client
 from activities.sdk import AnyPlugin
 from activities.shelf import Shelf
@@ -69,7 +71,8 @@ class Stage:
         self._context = dict(context or {"operator": "tester"})
         self._start = self._now = start
         self._http = create_client(transport=httpx.MockTransport(self._recorded))
-        self._shelf = Shelf(settings)
+        keys = Keys.of(b"a key of this stage, 32 bytes ...")
+        self._shelf = Shelf(settings, CallbackUrls("https://stdops.test", keys, 3600))
 
     async def __aenter__(self) -> Self:
         return self

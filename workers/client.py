@@ -54,6 +54,8 @@ _COMPRESS_FROM: Final = 128 * 1024
 _LARGEST: Final = 64 * 1024 * 1024
 _ZLIB: Final = "json/zlib"
 _CANDIDATES: Final = 200
+_NOT_CONNECTED: Final = "Failed client connect"
+"""How the SDK's error begins when a lazy client finds no server."""
 _NO_SERVER: Final = "start one with `stdops dev` or set TEMPORAL_ADDRESS"
 _TEMPLATE = SearchAttributeKey.for_keyword("StdopsTemplate")
 _STATE = SearchAttributeKey.for_keyword("StdopsState")
@@ -126,7 +128,11 @@ DATA_CONVERTER: Final = DataConverter(
 
 
 async def connect(
-    settings: Settings, *, address: str | None = None, namespace: str | None = None
+    settings: Settings,
+    *,
+    address: str | None = None,
+    namespace: str | None = None,
+    lazy: bool = False,
 ) -> Client:
     """Connect by Temporal's own convention (`temporal.toml` profiles, `TEMPORAL_*`).
 
@@ -134,6 +140,7 @@ async def connect(
         settings: Names the profile.
         address: Overrides the convention's address (the embedded server's, for example).
         namespace: Overrides the convention's namespace.
+        lazy: Connect at the first request; for what must start while the server is away.
 
     Raises:
         StdopsError: the profile is wrong, or no server answers (SOP503).
@@ -143,7 +150,7 @@ async def connect(
     if namespace:
         config["namespace"] = namespace
     try:
-        return await Client.connect(**config, data_converter=DATA_CONVERTER)
+        return await Client.connect(**config, data_converter=DATA_CONVERTER, lazy=lazy)
     except (RuntimeError, RPCError, ValueError) as error:  # "cannot connect" is a RuntimeError
         raise StdopsError(
             "SOP503", f"no Temporal server at {target}", where=_first_line(error), fix=_NO_SERVER
@@ -337,6 +344,8 @@ class Runs:
             if run and error.status is RPCStatusCode.NOT_FOUND and _names_a_run(error):
                 raise await self._unknown_run(run, error) from None
             raise _rpc_error(error, run, self._client.service_client.config.target_host) from error
+        except RuntimeError as error:
+            raise _unconnected(error, self._client.service_client.config.target_host) from None
         except WorkflowUpdateRPCTimeoutOrCancelledError:
             raise _no_answer(run) from None
         except WorkflowUpdateFailedError as error:
@@ -349,7 +358,9 @@ class Runs:
     async def _unknown_run(self, run: str, error: RPCError) -> StdopsError:
         if "already completed" in error.message:
             fix = f"start a new run; `stdops status {run}` shows how this one ended"
-            return OperationRefused("SOP300", f"run {run!r} has ended", fix=fix)
+            ended = OperationRefused("SOP300", f"run {run!r} has ended", fix=fix)
+            ended.reason = "ended"
+            return ended
         try:
             known = [one.workflow_id for one in await self.list(limit=_CANDIDATES)]
         except StdopsError:
@@ -397,7 +408,10 @@ def refusal(cause: BaseException | None, run: str) -> OperationRefused:
     code = cause.type if isinstance(cause, ApplicationError) else None
     known = code if code and code.startswith("SOP") else "SOP300"
     what = cause.message if isinstance(cause, ApplicationError) else str(cause)
-    return OperationRefused(known, what.removeprefix(f"{known} "), where=f"run {run}")
+    made = OperationRefused(known, what.removeprefix(f"{known} "), where=f"run {run}")
+    if isinstance(cause, ApplicationError) and cause.type == "OperationRefused" and cause.details:
+        made.reason = str(cause.details[0])
+    return made
 
 
 def _quoted(text: str) -> str:
@@ -426,6 +440,13 @@ def _rpc_error(error: RPCError, run: str, address: str) -> StdopsError:
             fix = "correct what it names; the server's log says more"
             what = f"Temporal refused the request: {_first_line(error)}"
             return StdopsError("SOP506", what, where=run, fix=fix)
+
+
+def _unconnected(error: RuntimeError, address: str) -> Exception:
+    """Return what to raise for an error of a client that connects at its first request."""
+    if not str(error).startswith(_NOT_CONNECTED):
+        return error
+    return StdopsError("SOP503", f"no Temporal server at {address}", fix=_NO_SERVER)
 
 
 def _no_answer(run: str) -> StdopsError:

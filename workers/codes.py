@@ -168,6 +168,13 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         "The key file belongs to another user, or holds something else",
         "Mend the file, or set STDOPS_SECRET_KEYS to the keys of the other workers.",
     ),
+    "SOP514": CodeDoc(
+        "the receiver of callbacks cannot listen",
+        "The port of STDOPS_RECEIVER_PORT is free, and this machine has the address.",
+        "Without it no outside system can call a node back by HTTP.",
+        "Two workers on one machine, each with the same receiver port",
+        "Free the port or choose another; one receiver is enough for all workers.",
+    ),
     "SOP520": CodeDoc(
         "the store cannot be used",
         "The database of STDOPS_STORE_URL can be opened and answers.",

@@ -21,6 +21,7 @@ _SECRET_KEY: Final = re.compile(
 )
 _SECRET_TEXT: Final = (
     (re.compile(r"(://[^:/@\s]*:)[^@\s]+@"), rf"\1{MASK}@"),
+    (re.compile(r"(/callback/)[\w-]{16,}"), rf"\1{MASK}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), rf"\1 {MASK}"),
     (
         re.compile(
@@ -30,7 +31,7 @@ _SECRET_TEXT: Final = (
         rf"\1{MASK}",
     ),
 )
-_QUIET: Final = ("httpx", "httpcore", "alembic")
+_QUIET: Final = ("httpx", "httpcore", "alembic", "uvicorn")
 """Libraries whose info lines say nothing that ours do not."""
 
 

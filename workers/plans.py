@@ -12,6 +12,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.callbacks import CallbackUrls
 from activities.contract import LOAD_PLAN, LoadedPlan, LoadPlan, PluginTraits, RunSettings
 from activities.registry import Registry
 from activities.shelf import Shelf
@@ -38,6 +39,13 @@ _MAY_PASS: Final = frozenset({"SOP520", "SOP521"})
 """Troubles of the store that may be over at the next try; every other stays until a person acts."""
 
 
+def callback_urls(settings: Settings, keys: "Keys") -> CallbackUrls | None:
+    """Return what makes the addresses for callbacks, None where the outside has no way in."""
+    if not settings.callback_url:
+        return None
+    return CallbackUrls(settings.callback_url, keys, settings.callback_ttl_s)
+
+
 class PlanLoader:
     """Holds what `load_plan` needs; `search_attributes` are those that the server knows.
 
@@ -58,7 +66,7 @@ class PlanLoader:
         self._settings = settings
         self._search_attributes = tuple(search_attributes)
         self.keys = keys or secret_keys(settings)
-        self.shelf = Shelf(settings.plugins)
+        self.shelf = Shelf(settings.plugins, callback_urls(settings, self.keys))
 
     @activity.defn(name=LOAD_PLAN)
     async def load_plan(self, request: LoadPlan) -> LoadedPlan:

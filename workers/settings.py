@@ -8,16 +8,18 @@ here but by Temporal's own convention: `temporal.toml` profiles and `TEMPORAL_*`
 import difflib
 import getpass
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Self, cast
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self, cast
 from zoneinfo import available_timezones
 
 from pydantic import Field, JsonValue, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -98,6 +100,24 @@ class Settings(BaseSettings):
     """Port of the embedded server; 0 takes a free one."""
     ui_port: int = Field(default=8233, ge=0, le=65535)
     """Port of the embedded server's Web UI; 0 takes a free one."""
+    http_allow: Annotated[tuple[str, ...], NoDecode] = ()
+    """Where plugins may send requests although it is denied by default: networks such as
+    10.0.0.0/8, addresses, hosts such as *.corp.example, each with a :port or without. In the
+    environment: commas between."""
+    http_deny: Annotated[tuple[str, ...], NoDecode] = ()
+    """Where plugins may not send requests, as `http_allow`; `*` denies all that is not allowed. The
+    worker's own machine, its link and its cloud's metadata are denied in any case."""
+    callback_url: str = ""
+    """Public address below which the outside reaches the receiver of callbacks, such as
+    https://ops.example.com/stdops; none means that plugins cannot be called back by HTTP."""
+    callback_ttl_s: int = Field(default=30 * 24 * 3600, ge=60)
+    """Seconds for which an address that was handed out for a callback counts."""
+    callback_bytes: int = Field(default=1024 * 1024, ge=1, le=1_500_000)
+    """Largest body of a callback, in bytes."""
+    receiver_host: str = "127.0.0.1"
+    """Address on which the receiver of callbacks listens; 0.0.0.0 for all of this machine."""
+    receiver_port: int = Field(default=0, ge=0, le=65535)
+    """Port of the receiver of callbacks within `stdops worker` and `stdops dev`; 0 has none."""
     max_concurrent_activities: int = Field(default=200, ge=1)
     """Activities that one worker executes at the same time, over all runs."""
     graceful_shutdown_s: int = Field(default=20, ge=0)
@@ -128,6 +148,30 @@ class Settings(BaseSettings):
             if not read_keys(text):
                 raise ValueError("there is no key in it")
         return keys
+
+    @field_validator("http_allow", "http_deny", mode="before")
+    @classmethod
+    def _split(cls, rules: Any) -> Any:  # Any: what is given enters here
+        return (
+            [r for r in map(str.strip, rules.split(",")) if r] if isinstance(rules, str) else rules
+        )
+
+    @field_validator("http_allow", "http_deny")
+    @classmethod
+    def _sound_rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        if rules:
+            from activities.http_client.destinations import read_rule
+
+            for rule in rules:
+                read_rule(rule)
+        return rules
+
+    @field_validator("callback_url")
+    @classmethod
+    def _sound_address(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+            raise ValueError("write it as https://HOST or https://HOST/PATH")
+        return url.rstrip("/")
 
     @field_validator("project")
     @classmethod
@@ -166,6 +210,12 @@ class Settings(BaseSettings):
 
         queues = self.plugin_queues
         return next((queue for glob, queue in queues.items() if fnmatchcase(code, glob)), "")
+
+    @property
+    def own_callback_url(self) -> str:
+        """Where callbacks come in when the outside is this machine too; "" where nowhere."""
+        here = f"http://localhost:{self.receiver_port}" if self.receiver_port else ""
+        return self.callback_url or here
 
     @property
     def server_file(self) -> Path:
@@ -287,8 +337,6 @@ def _meaning(name: str) -> str:
 
 def _shown(value: object) -> str:
     """Return `value` as text, without the password of an address or the values of tables."""
-    import re
-
     if isinstance(value, dict):  # of a plugin's table the names alone: a field may be a password
         tables = cast("dict[str, object]", value)
         value = {key: _fields(table) for key, table in tables.items()}

@@ -23,7 +23,7 @@ from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker, Wo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import workflows
-from activities.http_client import HttpClient
+from activities.http_client import Destinations, HttpClient, create_client
 from activities.registry import Registry
 from stdops import __version__
 from workers.plans import PlanLoader
@@ -102,9 +102,33 @@ async def serve(
 
     known = await register_search_attributes(client)
     loader = PlanLoader(store, registry, settings, known)
-    async with Sandbox() as sandbox:
-        parts = worker_parts(registry, sandbox, loader)
+    async with (
+        Sandbox() as sandbox,
+        http_client(settings) as http,
+        _receiver(client, settings, store, loader),
+    ):
+        parts = worker_parts(registry, sandbox, loader, http)
         await run_worker(client, settings, parts, stop=stop)
+
+
+@asynccontextmanager
+async def _receiver(
+    client: Client, settings: Settings, store: Store, loader: PlanLoader
+) -> AsyncGenerator[None]:
+    """Run a receiver of callbacks beside the worker, where the settings give it a port."""
+    if not settings.receiver_port:
+        yield
+        return
+    from workers.receiver.serving import receiving
+
+    async with receiving(client, settings, store, loader.keys):
+        yield
+
+
+def http_client(settings: Settings) -> HttpClient:
+    """Return the client of a worker's plugins, which goes where the settings let it."""
+    destinations = Destinations.read(settings.http_allow, settings.http_deny)
+    return create_client(destinations=destinations)
 
 
 async def run_worker(

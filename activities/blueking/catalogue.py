@@ -91,6 +91,7 @@ def served(
         timeout_s=timeout_s,
         inputs=inputs_model(row),
         outputs=outputs_model(row),
+        settings={SETTINGS: BlueKingSettings},
     )
     return make(call)
 

@@ -1,6 +1,6 @@
 """`bk_display`: shows a message in the run; ends at once."""
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from activities.sdk import Call, Inputs, plugin
 
@@ -10,7 +10,7 @@ class DisplayInputs(Inputs):
 
     model_config = ConfigDict(extra="ignore")
 
-    bk_display_message: str = ""
+    bk_display_message: str = Field(default="", description="What to show")
 
 
 async def show(call: Call[DisplayInputs]) -> None:

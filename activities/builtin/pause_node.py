@@ -1,6 +1,6 @@
 """`pause_node`: waits until a person confirms."""
 
-from pydantic import ConfigDict, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from activities.sdk import Call, Inputs, Outputs, WaitForCallback, plugin
 
@@ -10,13 +10,13 @@ class PauseInputs(Inputs):
 
     model_config = ConfigDict(extra="ignore")
 
-    description: str = ""
+    description: str = Field(default="", description="What is to be confirmed")
 
 
 class PauseOutputs(Outputs):
     """What the person answered; not written when the answer is empty."""
 
-    callback_data: JsonValue = None
+    callback_data: JsonValue = Field(default=None, description="What the person answered")
 
 
 @plugin("pause_node", name="Manual confirmation (pause)", group="Core", inline="pause")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import ConfigDict, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from activities.calls import LONGEST_DELAY_S
 from activities.sdk import Call, Inputs, PluginError, StillRunning, plugin
@@ -26,8 +26,10 @@ class TimerInputs(Inputs):
 
     model_config = ConfigDict(extra="ignore")
 
-    bk_timing: str
-    force_check: bool = True
+    bk_timing: str = Field(
+        description="Seconds from now, or `YYYY-MM-DD HH:MM:SS` in the project's time zone"
+    )
+    force_check: bool = Field(default=True, description="A time that has passed is a failure")
 
 
 class TimingError(ValueError):

@@ -7,6 +7,7 @@ that a new key can be put in front while old values are still about.
 
 import base64
 import hashlib
+import hmac
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -77,9 +78,17 @@ class Keys:
             ) from None
         return cast("JsonValue", json.loads(plain.decode("utf-8", "surrogatepass")))  # was JSON
 
+    def derived(self, purpose: bytes) -> list[bytes]:
+        """Return a key for another purpose of each key, in order; none tells of its origin."""
+        return [hmac.digest(raw, purpose, "sha256") for raw in self._raw]
+
+    @cached_property
+    def _raw(self) -> tuple[bytes, ...]:
+        return tuple(self._load())
+
     @cached_property
     def _ciphers(self) -> dict[str, AESGCM]:
-        return {key_id(raw): AESGCM(raw) for raw in self._load()}
+        return {key_id(raw): AESGCM(raw) for raw in self._raw}
 
 
 def new_key() -> bytes:

@@ -42,7 +42,7 @@ from workers.plans import PlanLoader
 from workers.secrets import KEY_FILE, sealed_plan, secret_names
 from workers.settings import Settings
 from workers.store import NewTemplate, Store
-from workers.worker import worker_parts
+from workers.worker import http_client, worker_parts
 
 GIVEN: Final = 'canary-7f3a "gïven" &+/x'
 DEFAULT: Final = "canary-91bc-default"
@@ -202,12 +202,17 @@ async def site(client: Client, tmp_path: Path) -> AsyncGenerator[Site]:
     handlers = logging.getLogger().handlers[:]
     configure_logs("debug", stream=log)
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    settings = Settings(task_queue=queue, store_url=url, data_dir=tmp_path)
+    here = ("127.0.0.1",)
+    settings = Settings(task_queue=queue, store_url=url, data_dir=tmp_path, http_allow=here)
     registry = Registry([*plugins(seen), *discover().plugins(), *PURE_VARIABLES])
     with Store.open(url) as store:
         loader = PlanLoader(store, registry, settings)
-        async with a_target() as target, Sandbox(processes=1) as sandbox:
-            parts = worker_parts(registry, sandbox, loader)
+        async with (
+            a_target() as target,
+            Sandbox(processes=1) as sandbox,
+            http_client(settings) as http,
+        ):
+            parts = worker_parts(registry, sandbox, loader, http)
             async with worker_on(client, queue, parts, 100):
                 runs = Runs(client, settings)
                 yield Site(client, runs, store, settings, loader.keys, target, seen, log)

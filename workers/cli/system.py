@@ -225,7 +225,9 @@ async def _dev(settings: "Settings", store: "Store", registry: "Registry") -> No
         log_file=settings.data_dir / SERVER_LOG,
     )
     async with stop_on_signals(stop), server:
-        shown = settings.model_copy(update={"ui_url": server.ui_url})
+        shown = settings.model_copy(
+            update={"ui_url": server.ui_url, "callback_url": settings.own_callback_url}
+        )
         client = await connect(shown, address=server.address, namespace=server.namespace)
         typer.echo(f"{typer.style('✓', fg='green')} server  TEMPORAL_ADDRESS={server.address}")
         typer.echo(f"  page    {server.ui_url}")

@@ -76,7 +76,13 @@ def _settings(folder: Path) -> "Settings":
     from workers.settings import load_settings
 
     url = f"sqlite:///{folder / 'store.db'}"
-    return load_settings(data_dir=folder, store_url=url, task_queue="stdops", graceful_shutdown_s=2)
+    return load_settings(
+        data_dir=folder,
+        store_url=url,
+        task_queue="stdops",
+        graceful_shutdown_s=2,
+        http_allow=["127.0.0.1"],
+    )
 
 
 def _import(store: "Store") -> None:

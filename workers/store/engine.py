@@ -15,10 +15,11 @@ from sqlalchemy.exc import (
     OperationalError,
     SQLAlchemyError,
 )
+from sqlalchemy.orm import Session
 
 from stdops import StoreError
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The newest migration; checked first, so that alembic is loaded only when there is work."""
 
 WRITES: Final = "stdops_writes"
@@ -61,6 +62,25 @@ def open_engine(url: str) -> Engine:
             with engine.connect().execution_options(**{WRITES: True}) as connection:
                 _migrate(connection, address.render_as_string())
     return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Generator[Session]:
+    """Have a session that only reads; the database's errors become a StoreError."""
+    with store_errors(engine.url.render_as_string()), Session(engine) as session:
+        yield session
+
+
+@contextmanager
+def writing(engine: Engine) -> Generator[Session]:
+    """Have a session whose changes are kept when it ends well, and none of them else."""
+    options = engine.execution_options(**{WRITES: True})
+    with (
+        store_errors(engine.url.render_as_string()),
+        Session(options) as session,
+        session.begin(),
+    ):
+        yield session
 
 
 @contextmanager

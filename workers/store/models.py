@@ -60,3 +60,32 @@ class TemplateRow(Base):
     tree: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True))
     imported_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     imported_by: Mapped[str] = mapped_column(String(200))
+
+
+class CallbackRow(Base):
+    """A callback that came by HTTP, and what became of it.
+
+    `key` is a digest of the execution that it answers and of its body: the same one again only
+    counts in `copies`. `data` is JSON, None where there was nothing that could be handed over.
+    `next_at` is when it is tried next, while its state is `received`.
+    """
+
+    __tablename__ = "callbacks"
+    __table_args__ = (
+        Index("ix_callbacks_run", "run"),
+        Index("ix_callbacks_due", "state", "next_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), unique=True)
+    run: Mapped[str] = mapped_column(Text)
+    node: Mapped[str] = mapped_column(Text)
+    entry: Mapped[int]
+    data: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    next_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    settled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    attempts: Mapped[int]
+    copies: Mapped[int]

@@ -5,12 +5,12 @@ again changes nothing; an older version's bytes become the newest version again.
 """
 
 import difflib
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 from pydantic import JsonValue
 from sqlalchemy import Engine, func, select
@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 
 from stdops import StoreError
 from translator.plan import Plan
-from workers.store.engine import WRITES, open_engine, store_errors
+from workers.store.engine import open_engine, reading, writing
+from workers.store.inbox import Inbox
 from workers.store.models import DocumentRow, PlanRow, TemplateRow
 
 _TRIES = 3
@@ -70,11 +71,15 @@ class Saved:
 
 
 class Store:
-    """Templates, plans and documents in one database; safe to share between threads."""
+    """Templates, plans and documents in one database; safe to share between threads.
+
+    `inbox` are the callbacks that came by HTTP.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._where = engine.url.render_as_string()
+        self.inbox: Final = Inbox(engine)
         self._read_plan = lru_cache(maxsize=64)(self._fetch_plan)
 
     @classmethod
@@ -221,16 +226,11 @@ class Store:
 
     # --- sessions and refusals ----------------------------------------------------------------
 
-    @contextmanager
-    def _reading(self) -> Generator[Session]:
-        with store_errors(self._where), Session(self._engine) as session:
-            yield session
+    def _reading(self) -> AbstractContextManager[Session]:
+        return reading(self._engine)
 
-    @contextmanager
-    def _writing(self) -> Generator[Session]:
-        engine = self._engine.execution_options(**{WRITES: True})
-        with store_errors(self._where), Session(engine) as session, session.begin():
-            yield session
+    def _writing(self) -> AbstractContextManager[Session]:
+        return writing(self._engine)
 
     def _unknown_template(self, session: Session, key: str, version: int | None) -> StoreError:
         current = _current(session, key)

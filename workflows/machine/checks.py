@@ -185,6 +185,9 @@ def check_callback(core: Core, verb: Verb) -> Refusal | None:
     if not verb.node or not isinstance(core.place(verb.node).node, Task):
         return refuse_kind(core, verb, "a task that waits for a callback")
     found = core.state.nodes.get(verb.node)
+    if verb.token is not None and verb.token > (found.entry if found else 0):
+        text = f"attempt {verb.token} of {verb.node!r}, which the callback is for, has not begun"
+        return Refusal("not_reached", text)
     if found is None or verb.node not in core.state.live:
         have = status_of(core, verb.node)
         return Refusal("not_waiting", f"node {verb.node!r} waits for no callback, it is {have}")

@@ -40,6 +40,14 @@ async def test_a_compressed_answer_is_decoded() -> None:
     assert response.text == "hello"
 
 
+async def test_an_answer_may_have_any_text_in_its_headers() -> None:
+    headers = {"content-disposition": 'attachment; filename="报告.txt"'.encode()}
+    async with client(httpx.Response(200, headers=headers)) as http:
+        response = await http.get("http://outside.test/")
+
+    assert "报告" in response.headers["content-disposition"]
+
+
 @pytest.mark.parametrize("packed", [False, True])
 async def test_an_answer_over_the_limit_is_refused_also_when_it_is_packed(packed: bool) -> None:
     body = b"x" * 2000

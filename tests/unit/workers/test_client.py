@@ -7,6 +7,7 @@ from stdops import StdopsError
 from translator.plan import End, Flow, Plan, Start
 from workers.client import (
     DATA_CONVERTER,
+    Runs,
     StartRequest,
     connect,
     list_query,
@@ -85,6 +86,13 @@ async def test_without_a_server_the_cure_is_said(monkeypatch: pytest.MonkeyPatch
         await connect(Settings())
 
     assert caught.value.fix == "start one with `stdops dev` or set TEMPORAL_ADDRESS"
+
+
+async def test_a_client_that_was_made_without_a_server_says_the_same_later() -> None:
+    client = await connect(Settings(), address="127.0.0.1:1", lazy=True)
+
+    with pytest.raises(StdopsError, match=r"^SOP503 no Temporal server at 127\.0\.0\.1:1;"):
+        await Runs(client, Settings()).verb("release-1", "pause", {})
 
 
 async def test_an_unknown_profile_is_said() -> None:

@@ -205,6 +205,15 @@ def test_a_callback_with_the_token_of_an_earlier_attempt_is_refused() -> None:
     assert run.do("callback", "a", token=2) == ""
 
 
+def test_a_callback_for_an_attempt_that_has_not_begun_may_come_again() -> None:
+    run = Run(plan("a"))
+
+    assert run.do("callback", "a", token=2) == "not_reached"
+    run.lose("a")
+    run.do("retry", "a")
+    assert run.do("callback", "a", token=2) == ""
+
+
 @pytest.mark.parametrize("value", [60, "${v + 60}"])
 def test_a_timer_takes_no_callback(value: Any) -> None:
     timer = task("timer1", {"for": value})

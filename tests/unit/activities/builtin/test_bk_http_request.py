@@ -4,7 +4,7 @@ import httpx
 import pytest
 from pydantic import JsonValue
 
-from activities.builtin.http_request import http_request, http_request_legacy, limit_s
+from activities.builtin.bk_http_request import http_request, http_request_legacy, limit_s
 from activities.contract import Done, Failed
 from activities.sdk import AnyPlugin
 from activities.steps import TryAgain

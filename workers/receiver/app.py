@@ -1,0 +1,98 @@
+"""The receiver's HTTP side, an ASGI application: `POST /callback/<token>` and `GET /healthz`."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from activities.callbacks import PATH, Claims
+from stdops import StoreError, __version__
+from workers.receiver.desk import Answer, Desk
+
+READ_S: Final = 30.0
+"""How long a body may take to arrive."""
+
+RETRY_AFTER_S: Final = 5
+
+
+class BodyTooLargeError(Exception):
+    """A body is larger than the receiver reads."""
+
+
+def make_app(desk: Desk, prefix: str = "", arrived: Callable[[], None] = lambda: None) -> Starlette:
+    """Return the application.
+
+    Args:
+        desk: says what a request means.
+        prefix: path that the public address has before ours; with and without it is served.
+        arrived: called when a callback was kept.
+    """
+
+    async def callback(request: Request) -> Response:
+        try:
+            answer = await _answer(desk, request)
+        except StoreError as error:
+            structlog.get_logger(__name__).error("workers.callback_not_kept", error=str(error))
+            answer = Answer(503, "unavailable", "it could not be kept; send it again")
+        if answer.state == "received":
+            arrived()
+        return _response(answer)
+
+    async def health(_request: Request) -> Response:
+        return JSONResponse({"status": "ok", "version": __version__})
+
+    routes = [Route("/healthz", health, methods=["GET"])]
+    for before in dict.fromkeys(("", prefix.rstrip("/"))):
+        for after in ("", "/"):
+            path = f"{before}{PATH}{{token}}{after}"
+            routes.append(Route(path, callback, methods=["POST"]))
+    return Starlette(routes=routes)
+
+
+async def _answer(desk: Desk, request: Request) -> Answer:
+    """Take a request: its token before its body, so that a stranger's is not read."""
+    admitted = await asyncio.to_thread(desk.admit, request.path_params["token"])
+    if isinstance(admitted, Answer):
+        return admitted
+    return await _take(desk, admitted, request)
+
+
+async def _take(desk: Desk, claims: Claims, request: Request) -> Answer:
+    try:
+        async with asyncio.timeout(READ_S):
+            body = await _read(request, desk.most_bytes)
+    except BodyTooLargeError:
+        return await asyncio.to_thread(desk.refuse_large, claims)
+    except TimeoutError:
+        return Answer(408, "too_slow", f"the body has not come within {READ_S:.0f} s")
+    except ClientDisconnect:
+        return Answer(400, "malformed", "the body ended too early")  # nobody is there to read it
+    content_type = request.headers.get("content-type", "")
+    return await asyncio.to_thread(desk.take, claims, content_type, body)
+
+
+async def _read(request: Request, most_bytes: int) -> bytes:
+    """Return the body; never holds more of it than `most_bytes` and one part.
+
+    Raises:
+        BodyTooLargeError: there is more.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most_bytes:
+        raise BodyTooLargeError
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most_bytes:
+            raise BodyTooLargeError
+    return bytes(body)
+
+
+def _response(answer: Answer) -> Response:
+    later = {"retry-after": str(RETRY_AFTER_S)} if answer.state == "unavailable" else {}
+    return JSONResponse(answer.body, answer.status, headers=later)

@@ -1,0 +1,112 @@
+"""Starts and stops a receiver: its socket, its HTTP server, its courier."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import structlog
+import uvicorn
+
+from activities.callbacks import PURPOSE
+from stdops import StdopsError
+from workers.client import Runs
+from workers.receiver.app import make_app
+from workers.receiver.courier import Courier, delivery
+from workers.receiver.desk import Desk
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from activities.expressions.secrets import Keys
+    from workers.store import Store
+
+DEFAULT_PORT: Final = 8234
+"""Where a receiver of its own listens if the settings do not say."""
+
+_MOST_AT_ONCE: Final = 200
+_DELIVERY_S: Final = 30
+_STOP_S: Final = 5
+"""How long a stopping receiver lets requests and deliveries end."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the process has some already."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave the signals to the process."""
+        yield
+
+
+@asynccontextmanager
+async def receiving(
+    client: "Client", settings: Settings, store: "Store", keys: "Keys"
+) -> AsyncGenerator[str]:
+    """Run a receiver for as long as the context lasts; gives the address at which it listens.
+
+    Raises:
+        StdopsError: the port cannot be had (SOP514).
+    """
+    port = settings.receiver_port or DEFAULT_PORT
+    with _listening(settings.receiver_host, port) as listener:
+        courier = Courier(store.inbox, delivery(Runs(client, settings, timeout_s=_DELIVERY_S)))
+        desk = Desk(store.inbox, keys.derived(PURPOSE), settings.callback_bytes, _now)
+        app = make_app(desk, urlsplit(settings.callback_url).path, courier.wake)
+        server = _Server(_config(app))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        carrying = asyncio.create_task(courier.run())
+        address = _address(listener)
+        structlog.get_logger(__name__).info("workers.receiver_started", address=address)
+        try:
+            yield address
+        finally:
+            server.should_exit = True
+            courier.stop()
+            await asyncio.wait((serving, carrying), timeout=_STOP_S)
+            carrying.cancel()
+            await asyncio.gather(serving, carrying, return_exceptions=True)
+            structlog.get_logger(__name__).info("workers.receiver_stopped", address=address)
+
+
+def _config(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # pyright: ignore[reportArgumentType]  # its own type names every kind of ASGI
+        log_config=None,
+        access_log=False,  # its lines would hold the tokens
+        lifespan="off",
+        server_header=False,
+        limit_concurrency=_MOST_AT_ONCE,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=_STOP_S,
+    )
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Generator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=_MOST_AT_ONCE)
+    except OSError as error:
+        raise StdopsError(
+            "SOP514",
+            f"the receiver of callbacks cannot listen: {error.strerror}",
+            where=f"{host}:{port}",
+            fix="free the port, or set STDOPS_RECEIVER_PORT and STDOPS_RECEIVER_HOST",
+        ) from None
+    with listener:
+        yield listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
