@@ -73,6 +73,11 @@ def read_addresses(text: str) -> tuple[str, ...]:
     return _once(_PLAIN_V4.findall(text))
 
 
+def every_address(text: str) -> tuple[str, ...]:
+    """Return the IPv4 addresses in `text`, as often as they are named."""
+    return tuple(_PLAIN_V4.findall(text))
+
+
 def read_triples(text: str) -> tuple[Triple, ...]:
     """Return the `set|module|address` triples in `text`."""
     found = (Triple(a.strip(), b.strip(), ip) for a, b, ip in _TRIPLE.findall(text))

@@ -24,6 +24,7 @@ from pydantic.config import JsonDict
 from activities.blueking.client import BlueKing, Identity
 from activities.blueking.config import BlueKingSettings
 from activities.blueking.form import Form, Written
+from activities.blueking.patterns import NUMBER, PATTERNS
 from activities.calls import Call, Lookup, Secret
 from activities.sdk import AnyPlugin, plugin
 
@@ -31,11 +32,18 @@ SETTINGS: Final = "blueking"
 """Name of the settings' table: `[plugins.blueking]`."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+BUTTONS: Final = ("button_refresh", "button_refresh_2", "add_files")
+"""Buttons of JOB's forms, which leave their keys in templates; nothing reads them."""
+
 FieldType = Literal["string", "integer", "boolean", "array", "object", "any"]
 
 
 class InputRow(NamedTuple):
-    """An input as the form has it; `required` by the form, `choices` where it is a choice."""
+    """An input as the form has it; `choices` where it is a choice.
+
+    `required`: the form demands it, and nothing stands for it where an older template lacks it, as
+    the project's business and "no" do.
+    """
 
     type: FieldType
     required: bool = False
@@ -102,9 +110,10 @@ def inputs_model(row: Component) -> type[Form]:
     The real system checks nothing when it runs: what is required, and which type a field has, is
     for forms and for the checks at import.
     """
+    buttons = dict.fromkeys(BUTTONS, InputRow("any")) if row.code.startswith("job_") else {}
     fields: dict[str, Any] = {
-        f"field_{at}": (_annotation(each), Field(default=None, alias=key))
-        for at, (key, each) in enumerate(row.inputs.items())
+        f"field_{at}": (_annotation(each, PATTERNS.get(key)), Field(default=None, alias=key))
+        for at, (key, each) in enumerate({**row.inputs, **buttons}.items())
     }
     required: list[JsonValue] = [key for key, each in row.inputs.items() if each.required]
     extra: JsonDict = {"required": required} if required else {}
@@ -135,10 +144,14 @@ def blueking(call: Call[Form] | Lookup) -> BlueKing:
     """
     settings = call.shelf.settings(SETTINGS, BlueKingSettings)
     language = str(call.context.get("language") or "")
-    pace = call.shelf.shared(
-        "blueking.pace", lambda: AsyncLimiter(settings.calls_per_second, time_period=1)
-    )
+    pace = call.shelf.shared("blueking.pace", lambda: _pace(settings.calls_per_second))
     return BlueKing(call.http, settings, Identity(call.executor, language), pace)
+
+
+def _pace(calls_per_second: float) -> AsyncLimiter:
+    """Return the limit that all steps of a worker share; a burst holds at most a second's calls."""
+    burst = max(1.0, calls_per_second)
+    return AsyncLimiter(burst, time_period=burst / calls_per_second)
 
 
 def _based(model: type[ModelT], extra: JsonDict) -> type[ModelT]:
@@ -147,10 +160,14 @@ def _based(model: type[ModelT], extra: JsonDict) -> type[ModelT]:
     return cast("type[ModelT]", type(model.__name__, (model,), {"model_config": config}))
 
 
-def _annotation(row: InputRow) -> Any:
+def _annotation(row: InputRow, pattern: str | None = None) -> Any:
     if row.secret:
         return Optional[Secret]  # noqa: UP045  `Secret` is an annotation, not a class
-    schema: dict[str, Any] = {} if row.type == "any" else {"type": row.type}
+    is_open = row.type == "any" or pattern == NUMBER
+    schema: dict[str, Any] = {} if is_open else {"type": row.type}
     if row.choices:
-        schema["examples"] = list(row.choices)
+        choices = {"enum": list(row.choices)}
+        schema |= {"items": choices} if row.type == "array" else choices
+    if pattern and not row.choices:
+        schema["pattern"] = pattern
     return Annotated[JsonValue, WithJsonSchema(schema)]

@@ -15,8 +15,8 @@ from pydantic import JsonValue
 
 from activities.blueking.apis import APIS, Api
 from activities.blueking.config import BlueKingSettings
-from activities.calls import PluginError
-from activities.http_client import HttpClient, fault_of
+from activities.calls import OutcomeUnknown, PluginError
+from activities.http_client import HIDDEN, HttpClient, fault_of
 
 Json = dict[str, JsonValue]
 
@@ -31,6 +31,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "monitor_v3": "监控平台(Monitor)",
     "nodeman": "节点管理(Nodeman)",
     "nodemgr": "节点管理V3(Nodemgr)",
+    "gse": "管控平台(GSE)",
     "gsekit": "GSEKit(GSEKit)",
 }
 """What error texts call a system."""
@@ -39,9 +40,35 @@ CMDB_PAGE: Final = 500
 GROUP_PAGE: Final = 200
 JOB_PAGE: Final = 1000
 MOST_PAGES: Final = 200
+LONGEST_WAIT_S: Final = 200.0
+"""How long a call waits for its turn: less than a step may take, so that the step can tell."""
+
 _SHOWN_PARAMS: Final = 2000
-_CODE_ALONE: Final = frozenset({"nodemgr"})
+_UNSHOWN: Final = frozenset(
+    {
+        "callback_url",
+        "script_content",
+        "script_param",
+        "content",
+        "credential_password",
+        "password",
+        "login_password",
+        "login_key_file",
+    }
+)
+"""Parameters that may hold secrets in a form that masking does not find, such as base64."""
+
+_TOO_MANY: Final = (
+    "too many calls of BlueKing wait on this worker: raise blueking.calls_per_second, "
+    "or run more workers"
+)
+_STANDS: Final = "what this step changed before that call stands: look at it before a retry"
+_GATEWAY: Final = frozenset({502, 503, 504})
+"""Statuses of a gateway that has not reached the platform, or lost its answer."""
+_CODE_ALONE: Final = frozenset({"gse", "nodemgr"})
 """Systems whose answers have a code and no `result`."""
+_DETAILS_IN_DATA: Final = frozenset({"nodeman"})
+"""Systems whose refusals say in their data what is wrong."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -104,8 +131,7 @@ class BlueKing:
     async def answer(self, name: str, params: Mapping[str, JsonValue], **path: str) -> Json:
         """Call an API as `call` does and return its whole answer."""
         api, system = APIS[name], name.split(".", 1)[0]
-        url = self.settings.base_of(system) + api.path.format(**path)
-        self._has_written = self._has_written or not api.only_reads
+        url = self.settings.url_of(system, api.path.format(**path))
         answer = _read(await self._send(api, url, params))
         if _is_good(answer, system):
             return answer
@@ -165,21 +191,52 @@ class BlueKing:
         return found
 
     async def _send(self, api: Api, url: str, params: Mapping[str, JsonValue]) -> httpx.Response:
-        async with self._pace:
-            try:
-                return await self._http.request(
-                    api.method,
-                    url,
-                    headers=self._headers(),
-                    timeout=self.settings.timeout_s,
-                    **_carried(api, params),
-                )
-            except httpx.HTTPError as error:
-                fault = fault_of(error)
-                lost = fault is not None and fault.verdict == "unknown"
-                if lost and api.only_reads and not self._has_written:
-                    raise PluginError(fault.what if fault else "", retryable=True) from error
+        await self._wait_for_turn()
+        try:
+            response = await self._http.request(
+                api.method,
+                url,
+                headers=self._headers(),
+                timeout=self.settings.timeout_s,
+                **_carried(api, params),
+            )
+            _raise_if_lost(api, response)
+        except httpx.HTTPError as error:
+            told = self._told(api, error)
+            if told is None:
                 raise
+            raise told from error
+        self._has_written = self._has_written or not api.only_reads
+        return response
+
+    async def _wait_for_turn(self) -> None:
+        """Wait until the worker may call again; an end of its own comes before the step's limit.
+
+        Raises:
+            PluginError: too many wait; it may be tried again where the step has changed nothing.
+        """
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_S):
+                await self._pace.acquire()
+        except TimeoutError:
+            raise PluginError(_TOO_MANY, retryable=not self._has_written) from None
+
+    def _told(self, api: Api, error: httpx.HTTPError) -> PluginError | None:
+        """Return what a lost call means for its step where that is not what the error says.
+
+        Sent again is only a step that has changed nothing: not one that reads after it wrote.
+        """
+        fault = fault_of(error)
+        if fault is None or fault.verdict == "refused":
+            return None
+        if fault.verdict != "not_taken" and not api.only_reads:
+            self._has_written = True
+            return None
+        if self._has_written:
+            return PluginError(f"{fault.what}; {_STANDS}")
+        if fault.verdict != "not_taken":
+            return PluginError(fault.what, retryable=True, after_s=fault.after_s)
+        return None
 
     def _headers(self) -> dict[str, str]:
         settings, who = self.settings, self._identity
@@ -207,10 +264,32 @@ def failure_text(
     Source: bk-sops's helper for failed platform calls.
     """
     system = GROUPS.get(name.split(".", 1)[0], name.split(".", 1)[0])
-    shown = json.dumps(dict(params), ensure_ascii=False)
+    shown = json.dumps(_shown(dict(params)), ensure_ascii=False)
     shown = shown if len(shown) <= _SHOWN_PARAMS else f"{shown[: _SHOWN_PARAMS - 1]}…"
     text = f"调用{system}接口{name}返回失败, error={message}, params={shown}"
     return f"{text}, request_id={request_id}" if request_id else text
+
+
+def _shown(value: JsonValue) -> JsonValue:
+    """Return parameters as people may read them."""
+    match value:
+        case dict():
+            return {k: HIDDEN if k in _UNSHOWN and v else _shown(v) for k, v in value.items()}
+        case list():
+            return [_shown(item) for item in value]
+        case _:
+            return value
+
+
+def lost(error: Exception, where: str) -> OutcomeUnknown | None:
+    """Return what to raise for a write whose answer was lost: `where` says what to look at.
+
+    None when `error` is something else.
+    """
+    fault = fault_of(error)
+    if fault is None or fault.verdict != "unknown":
+        return None
+    return OutcomeUnknown(fault.what, where)
 
 
 def texts_of(errors: Sequence[object]) -> list[str]:
@@ -240,15 +319,20 @@ def _as_query(value: JsonValue) -> str | int | float:
             return json.dumps(value, ensure_ascii=False)
 
 
-def _read(response: httpx.Response) -> Json:
-    """Return the answer's envelope; what is none becomes a refusal, unless it may be asked again.
+def _raise_if_lost(api: Api, response: httpx.Response) -> None:
+    """Let only answers of the platform itself through.
 
     Raises:
         httpx.HTTPStatusError: the other side is too busy, or a gateway has lost the call.
     """
     fault = fault_of(httpx.HTTPStatusError("", request=response.request, response=response))
-    if response.is_error and fault is not None and fault.verdict in ("not_taken", "unknown"):
+    is_lost = fault is not None and fault.verdict in ("not_taken", "unknown")
+    if response.is_error and (is_lost or (api.only_reads and response.status_code in _GATEWAY)):
         response.raise_for_status()
+
+
+def _read(response: httpx.Response) -> Json:
+    """Return the answer's envelope; what is none becomes a refusal."""
     try:
         body = response.json()
     except ValueError:
@@ -269,6 +353,8 @@ def _refused(
     name: str, params: Mapping[str, JsonValue], answer: Json, *, retryable: bool
 ) -> ApiError:
     message = str(answer.get("message") or answer.get("bk_error_msg") or "")
+    if name.split(".", 1)[0] in _DETAILS_IN_DATA and answer.get("data"):
+        message += json.dumps(answer["data"], ensure_ascii=False)
     text = failure_text(name, params, message, str(answer.get("request_id") or ""))
     if answer.get("code") == DENIED:
         text = f"{_permission_text(name, answer)}{text}"

@@ -64,6 +64,13 @@ class Fields:
             case _:
                 return str(value)
 
+    def secret(self, key: str) -> str:
+        """Return a field as text; of bk-sops's object around a password, the password."""
+        value = self.raw(key)
+        if isinstance(value, dict):
+            return Fields(value).text("value")
+        return self.text(key)
+
     def line(self, key: str, default: str = "") -> str:
         """Return a field as text without blanks around it."""
         return self.text(key, default).strip()
@@ -149,6 +156,10 @@ class Fields:
         if isinstance(value, dict):
             return Fields(value, self._named(key))
         raise PluginError(f"{self._named(key)} is no object")
+
+    def replaced(self, key: str, value: JsonValue) -> "Fields":
+        """Return the same fields with another value of one."""
+        return Fields({**self._values, key: value}, self._where)
 
     def _named(self, key: str) -> str:
         return f"{self._where}.{key}" if self._where else key

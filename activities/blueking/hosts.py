@@ -4,7 +4,7 @@ Source: the resolvers of bk-sops's JOB and CMDB plugins (plugins' reference, sec
 plugin names the one that it uses. Error texts are those that operators know.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
@@ -14,12 +14,16 @@ from activities.blueking.addresses import HostText, read_addresses, read_hosts, 
 from activities.blueking.client import BlueKing, Json, as_object, as_rows
 from activities.calls import PluginError
 
+_ID: Final = "bk_host_id"
 HOST_FIELDS: Final = ("bk_host_id", "bk_host_innerip", "bk_host_innerip_v6", "bk_cloud_id")
 
 _NOT_FOUND: Final = "无法从配置平台(CMDB)查询到对应 IP，请确认输入的 IP 是否合法。查询失败 IP： {}"
 _ACROSS_FORM: Final = "允许跨业务时IP格式需满足：【管控区域ID:IP】。失败 IP： {}"
 _SEVERAL_CLOUDS: Final = "IP在多个管控区域下重复，建议输入管控区域:ip确定目标主机，详情: {}"
 _MIXED: Final = "目标服务器参数不支持同时传入IP和host_id，请只使用其中一种"
+_NONE_NAMED: Final = "no host is named: fill in the addresses of the hosts"
+_NOT_THERE: Final = "IP [{}] 在本业务下不存在: 请检查配置, 修复后重新执行任务"
+_SEVERAL: Final = "IP [{}] 在本业务下重复: 请检查配置, 修复后重新执行任务"
 _IPV6_HINT: Final = "ip查询失败，请检查ip配置是否正确，"
 
 
@@ -28,6 +32,11 @@ class Scope(NamedTuple):
 
     business: int
     supplier: JsonValue = 0
+
+    @property
+    def where(self) -> Json:
+        """The fields by which CMDB is told where it works."""
+        return {"bk_biz_id": self.business, "bk_supplier_account": self.supplier}
 
 
 class HostInfo(NamedTuple):
@@ -140,40 +149,71 @@ def business_set_target(rows: Iterable[Mapping[str, JsonValue]], ip_key: str = "
 async def host_ids(bk: BlueKing, scope: Scope, text: str, *, with_cloud: bool = False) -> list[int]:
     """Return the ids of hosts that all must be in the business, once each.
 
-    With `with_cloud` an address may have its cloud area in front.
+    With `with_cloud` an address may have its cloud area in front. Where hosts are named to JOB by
+    their ids, they may be so here.
 
     Raises:
-        PluginError: some are not there, or are there several times.
+        PluginError: none is named, or some are not there, or are there several times.
     """
-    return [
-        cast("int", host["bk_host_id"])
-        for host in await exact_hosts(bk, scope, text, with_cloud=with_cloud)
-    ]
-
-
-async def exact_hosts(
-    bk: BlueKing, scope: Scope, text: str, *, with_cloud: bool = False
-) -> list[Json]:
-    """Return the hosts of `host_ids`, in the order in which they are named."""
     named = read_hosts(text)
-    areas = (
-        {(at.ip, int(at.cloud)) for at in named.cloud_v4} if with_cloud else set[tuple[str, int]]()
-    )
-    plain = list(named.v4) if with_cloud else list(read_addresses(text))
-    wanted = [*dict.fromkeys([*(ip for ip, _ in areas), *plain, *named.v6])]
-    found = [
-        host
-        for host in await hosts_of(bk, scope, wanted)
-        if host["bk_host_innerip"] in plain
-        or host.get("bk_host_innerip_v6") in named.v6
-        or (host["bk_host_innerip"], host["bk_cloud_id"]) in areas
-    ]
-    counted = Counter(_address_of(host, named) for host in found)
-    if missing := [ip for ip in wanted if ip not in counted]:
-        raise PluginError(f"IP {missing} 在本业务下不存在: 请检查配置, 修复后重新执行任务")
-    if several := [ip for ip in wanted if counted[ip] > 1]:
-        raise PluginError(f"IP {several} 在本业务下重复: 请检查配置, 修复后重新执行任务")
-    return sorted(found, key=lambda host: wanted.index(_address_of(host, named)))
+    every = [*read_addresses(text), *named.v6, *(at.ip for at in named.cloud_v6)]
+    addresses = list(dict.fromkeys(every))
+    ids = list(named.ids) if bk.settings.ipv6 else []
+    wanted = [*(named.addresses if with_cloud else addresses), *map(str, ids)]
+    if not wanted:
+        raise PluginError(_NONE_NAMED)
+    found = await hosts_of(bk, scope, addresses)
+    if ids:
+        found += await _listed(bk, scope, "bk_host_id", ids)
+    return _one_each(wanted, found)
+
+
+def _one_each(wanted: Sequence[str], found: Iterable[Json]) -> list[int]:
+    """Return the id of the host of each name.
+
+    Raises:
+        PluginError: a name has none, or several.
+    """
+    by_id = {host["bk_host_id"]: host for host in found}
+    by_name: defaultdict[str, list[Json]] = defaultdict(list)
+    for host in by_id.values():
+        for name in _names_of(host):
+            by_name[name].append(host)
+    if missing := [name for name in wanted if name not in by_name]:
+        raise not_there(missing)
+    if several := [name for name in wanted if len(by_name[name]) > 1]:
+        raise PluginError(_SEVERAL.format(", ".join(several)))
+    return list(dict.fromkeys(cast("int", by_name[name][0]["bk_host_id"]) for name in wanted))
+
+
+def _names_of(host: Json) -> list[str]:
+    """Return all by which people may name a host."""
+    addresses = _addresses_of(host)
+    areas = [f"{host.get('bk_cloud_id')}:{ip}" for ip in addresses]
+    return [*addresses, *areas, str(host["bk_host_id"])]
+
+
+def not_there(names: Iterable[str], outputs: Json | None = None) -> PluginError:
+    """Return the error of hosts that are not in the business."""
+    return PluginError(_NOT_THERE.format(", ".join(names)), outputs=outputs)
+
+
+async def placed_hosts(bk: BlueKing, scope: Scope, text: str) -> list[HostInfo]:
+    """Return the hosts of `hosts_by_text`, all of which must be in the business.
+
+    Raises:
+        PluginError: none is named, or some are not there; output `invalid_ip` has those.
+    """
+    if bk.settings.ipv6:
+        return await host_infos(bk, scope, await host_ids(bk, scope, text, with_cloud=True), _ID)
+    wanted = read_hosts(text)
+    if not wanted.addresses:
+        raise PluginError(_NONE_NAMED)
+    hosts = await hosts_by_text(bk, scope, text)
+    known = {name for host in hosts for name in (host.ip, f"{host.cloud}:{host.ip}")}
+    if missing := [name for name in wanted.addresses if name not in known]:
+        raise not_there(missing, {"invalid_ip": ",".join(missing)})
+    return hosts
 
 
 async def hosts_by_text(bk: BlueKing, scope: Scope, text: str) -> list[HostInfo]:
@@ -193,12 +233,24 @@ async def hosts_by_text(bk: BlueKing, scope: Scope, text: str) -> list[HostInfo]
     return [host for host in found if host.ip in plain or (host.ip, host.cloud) in areas]
 
 
-async def host_infos(bk: BlueKing, scope: Scope, addresses: Sequence[str]) -> list[HostInfo]:
-    """Return the hosts of the business with these inner addresses, with sets and modules."""
-    if not addresses:
+async def host_infos(
+    bk: BlueKing,
+    scope: Scope,
+    values: Sequence[JsonValue],
+    field: str = "bk_host_innerip",
+) -> list[HostInfo]:
+    """Return the hosts of the business with these addresses, with sets and modules."""
+    if not values:
         return []
-    params: Json = {**_asked(scope), **_filter("bk_host_innerip", list(addresses))}
-    return [_host_info(row) for row in await bk.pages("cc.list_biz_hosts_topo", params)]
+    return [host_info(row) for row in await topo_rows(bk, scope, field, values, HOST_FIELDS)]
+
+
+async def topo_rows(
+    bk: BlueKing, scope: Scope, field: str, values: Sequence[JsonValue], fields: Sequence[str]
+) -> list[Json]:
+    """Return hosts of the business as `{host, topo}`, found by the values of one field."""
+    params: Json = {**_asked(scope, fields), **_filter(field, list(values))}
+    return await bk.pages("cc.list_biz_hosts_topo", params)
 
 
 async def hosts_of(
@@ -262,12 +314,7 @@ async def _anywhere(bk: BlueKing, addresses: Sequence[str]) -> list[Json]:
 
 
 def _asked(scope: Scope, fields: Sequence[str] = HOST_FIELDS) -> Json:
-    supplier = scope.supplier
-    return {
-        "bk_biz_id": scope.business,
-        "bk_supplier_account": supplier,
-        "fields": list(fields),
-    }
+    return {**scope.where, "fields": list(fields)}
 
 
 def _filter(field: str, values: list[JsonValue]) -> Json:
@@ -275,7 +322,8 @@ def _filter(field: str, values: list[JsonValue]) -> Json:
     return {"host_property_filter": {"condition": "AND", "rules": [rule]}}
 
 
-def _host_info(row: Json) -> HostInfo:
+def host_info(row: Json) -> HostInfo:
+    """Return what a row of hosts with their place in the topology tells."""
     host, topo = as_object(row.get("host")), as_rows(row.get("topo"))
     modules = [module for each in topo for module in as_rows(each.get("module"))]
     return HostInfo(
@@ -298,11 +346,6 @@ def _places_of(host: HostInfo) -> set[tuple[str, str, str]]:
 def _addresses_of(host: Json) -> tuple[str, ...]:
     both = (host.get("bk_host_innerip"), host.get("bk_host_innerip_v6"))
     return tuple(str(ip) for ip in both if ip)
-
-
-def _address_of(host: Json, named: HostText) -> str:
-    v6 = host.get("bk_host_innerip_v6")
-    return str(v6) if v6 in named.v6 else str(host["bk_host_innerip"])
 
 
 def _fits_area(host: Json, areas: Mapping[str, int]) -> bool:

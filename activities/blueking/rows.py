@@ -30,7 +30,7 @@ def as_texts(rows: Iterable[Mapping[str, JsonValue]]) -> list[Row]:
 
 def without_empty(row: Mapping[str, JsonValue]) -> Row:
     """Return the row without the cells that nobody filled in."""
-    return {key: cell for key, cell in row.items() if cell not in ("", None)}
+    return {key: cell for key, cell in row.items() if cell not in ("", None, [])}
 
 
 def _expanded_row(row: Mapping[str, JsonValue], separator: str) -> list[Row]:

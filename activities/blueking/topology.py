@@ -27,6 +27,29 @@ class Place(NamedTuple):
     above: tuple[int, ...]
 
 
+class Topology(NamedTuple):
+    """The tree of a business, and how many names lead to a place of the level that is wanted."""
+
+    tree: list[Json]
+    depth: int
+
+    @property
+    def business(self) -> str:
+        """The name of the business, which stands at the root."""
+        return str(self.tree[0].get("bk_inst_name", "")) if self.tree else ""
+
+    def place(self, names: tuple[str, ...]) -> Place:
+        """Return the place that names lead to, the business's own first.
+
+        Raises:
+            PluginError: they have another depth than the level, or lead nowhere.
+        """
+        if len(names) != self.depth:
+            shown = SEPARATOR.join(names)
+            raise PluginError(f"输入文本路径[{shown}]与业务拓扑层级不匹配")
+        return _found(self.tree, names)
+
+
 async def places(
     bk: BlueKing, scope: Scope, method: str, topo: object, text: str, level: Level
 ) -> list[int]:
@@ -36,20 +59,23 @@ async def places(
         PluginError: the method is unknown, or a line names no place of the level.
     """
     if method == "topo":
-        return topo_ids(topo)
+        return topo_ids(topo, "" if level == "parent" else level)
     if method == "text":
         return [place.id for place in await places_by_names(bk, scope, text, level)]
     raise PluginError(UNKNOWN_METHOD)
 
 
-def topo_ids(chosen: object, prefix: str = "") -> list[int]:
+def topo_ids(chosen: object, kind: str = "") -> list[int]:
     """Return the ids in what a tree gives, such as `set_12`; a plain number is one too.
+
+    With `kind`, what is of another kind is left out: people tick a whole branch of a tree.
 
     Raises:
         PluginError: an item has no number.
     """
     items = cast("list[object]", chosen) if isinstance(chosen, list) else [chosen]
-    kept = [str(item) for item in items if str(item).startswith(prefix)]
+    texts = [str(item).strip() for item in items]
+    kept = [item for item in texts if not kind or item.isdigit() or item.startswith(f"{kind}_")]
     try:
         return [int(item.rsplit("_", 1)[-1]) for item in kept]
     except ValueError as wrong:
@@ -62,14 +88,14 @@ async def places_by_names(bk: BlueKing, scope: Scope, text: str, level: Level) -
     Raises:
         PluginError: a line has another depth than the level, or leads nowhere.
     """
-    lines = path_lines(text)
+    found = await topology_of(bk, scope, level)
+    return [found.place(line) for line in path_lines(text)]
+
+
+async def topology_of(bk: BlueKing, scope: Scope, level: Level) -> Topology:
+    """Return the business's topology, to find places of a level in it."""
     depth = await depth_of(bk, scope, level)
-    for line in lines:
-        if len(line) != depth:
-            shown = SEPARATOR.join(line)
-            raise PluginError(f"输入文本路径[{shown}]与业务拓扑层级不匹配")
-    tree = await topology(bk, scope)
-    return [_found(tree, line) for line in lines]
+    return Topology(await topology(bk, scope), depth)
 
 
 def path_lines(text: str) -> list[tuple[str, ...]]:
@@ -88,8 +114,7 @@ async def depth_of(bk: BlueKing, scope: Scope, level: Level) -> int:
 
 async def topology(bk: BlueKing, scope: Scope) -> list[Json]:
     """Return the business's tree: `{bk_obj_id, bk_inst_id, bk_inst_name, child}`."""
-    params: Json = {"bk_biz_id": scope.business, "bk_supplier_account": scope.supplier}
-    return await bk.rows("cc.search_biz_inst_topo", params)
+    return await bk.rows("cc.search_biz_inst_topo", scope.where)
 
 
 def walk(tree: Iterable[Json], above: tuple[int, ...] = ()) -> Iterable[Place]:

@@ -16,7 +16,7 @@ from activities.registry import discover
 from tests.helpers.browser import RunPage, missing, open_browser, open_page
 from workers.cli.wiring import Connection, everything
 from workers.client import Started, StartRequest
-from workers.demo import FILE, template
+from workers.demo.release import FILE, template
 from workers.demo.target import Target
 from workers.importing import load
 from workers.server import EmbeddedServer, server_binary

@@ -9,7 +9,7 @@ import pytest
 
 from stdops import OperationRefused
 from tests.helpers.browser import RunPage, open_page
-from workers.demo import DETOUR, URL_INPUT
+from workers.demo.release import DETOUR, URL_INPUT
 from workers.demo.target import Target
 
 if TYPE_CHECKING:

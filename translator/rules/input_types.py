@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from stdops import Diagnostic
 from translator.rules.context import Context, InputType, rule
-from translator.rules.plugin_calls import plugin_calls
+from translator.rules.plugin_calls import plugin_calls, shown, written_out
 
 _CONVERTIBLE: Final[Mapping[InputType, str]] = {
     "integer": r"\s*[+-]?\d+\s*",
@@ -29,12 +29,11 @@ def input_types(context: Context) -> Iterator[Diagnostic]:
     Fix: Write the value in the type that the plugin declares.
     """
     for task, facts in plugin_calls(context):
-        for each in facts.inputs:
-            value = task.inputs.get(each.name)
-            if value is None or value.kind != "plain" or _fits(value.value, each.type):
+        for each, value in written_out(task, facts):
+            if _fits(value.value, each.type):
                 continue
             severity = "warning" if _converts(value.value, each.type) else "error"
-            given = _name_of(value.value)
+            given = shown(value.value)
             what = f"input {each.name!r} of node {task.name or task.id!r} is {given}"
             fix = f"write it as {each.type}"
             text = f"{what}, {task.code!r} needs {each.type}"
@@ -79,11 +78,3 @@ def _converts(value: JsonValue, wanted: InputType) -> bool:
 def _matches(text: str, wanted: InputType) -> bool:
     """Say whether `text` spells a value of the type."""
     return bool(re.fullmatch(_CONVERTIBLE.get(wanted, ""), text))
-
-
-def _name_of(value: JsonValue) -> str:
-    """Say what JSON type `value` has, with the value itself where it is short."""
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "an array"
-    shown = repr(value)
-    return shown if len(shown) <= 40 else f"{shown[:37]}..."  # noqa: PLR2004  one line of a terminal

@@ -1,6 +1,7 @@
 """Attributes of CMDB's objects: values as people write them, cast to what CMDB wants.
 
-Source: plugins' reference, section 3.3.
+Source: plugins' reference, section 3.3; differs: the text `false` is no true, and a choice that is
+none is told together with those that there are.
 """
 
 from collections.abc import Mapping
@@ -23,23 +24,24 @@ async def attributes(bk: BlueKing, scope: Scope, kind: Kind) -> list[Json]:
     return await bk.rows("cc.search_object_attribute", params)
 
 
-def option_ids(found: list[Json], attribute: str) -> dict[str, JsonValue]:
-    """Return the ids of an attribute's options by their names."""
-    row = _attribute(found, attribute)
-    return {str(each.get("name")): each.get("id") for each in as_rows(row.get("option"))}
-
-
 def chosen(found: list[Json], attribute: str, value: JsonValue, label: str) -> JsonValue:
     """Return the id of the option that a value names.
 
     Raises:
         PluginError: the attribute has no such option.
     """
-    options = option_ids(found, attribute)
-    if str(value) not in options:
-        known = ", ".join(options)
-        raise PluginError(f"{label}校验失败，请重试并修改为正确的{label} (可选: {known})")
-    return options[str(value)]
+    options = _options(found, attribute)
+    return _picked({str(each.get("name")).strip(): each["id"] for each in options}, value, label)
+
+
+def checked(found: list[Json], attribute: str, value: JsonValue, label: str) -> JsonValue:
+    """Return the id of the option whose id a value is.
+
+    Raises:
+        PluginError: the attribute has no such option.
+    """
+    options = _options(found, attribute)
+    return _picked({str(each["id"]): each["id"] for each in options}, value, label)
 
 
 def capacity(value: JsonValue) -> int:
@@ -72,6 +74,20 @@ def cast_to(found: list[Json], attribute: str, value: JsonValue) -> JsonValue:
 def cast_row(found: list[Json], row: Mapping[str, JsonValue]) -> Json:
     """Return a row of attributes, each as its type wants it."""
     return {key: cast_to(found, key, value) for key, value in row.items()}
+
+
+def _options(found: list[Json], attribute: str) -> list[Json]:
+    return [each for each in as_rows(_attribute(found, attribute).get("option")) if "id" in each]
+
+
+def _picked(options: Mapping[str, JsonValue], value: JsonValue, label: str) -> JsonValue:
+    wanted = str(value).strip()
+    if wanted not in options:
+        known = ", ".join(options) or "-"
+        raise PluginError(
+            f"{label}校验失败，请重试并修改为正确的{label} ({wanted!r}; 可选: {known})"
+        )
+    return options[wanted]
 
 
 def _attribute(found: list[Json], attribute: str) -> Json:

@@ -1,35 +1,45 @@
 """Hosts moved between modules, and locked.
 
-Source: plugins' reference, section 3.3.
+Source: plugins' reference, section 3.3; differs: `cc_transfer_host_module` fails when a host is not
+in the business, where the real one moves the others and says nothing; a path without the name of
+the business gets CMDB's name of it, where the real one takes the project's.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from activities.blueking.addresses import read_addresses
 from activities.blueking.catalogue import blueking, served
 from activities.blueking.client import BlueKing, Json
+from activities.blueking.cmdb.series import each_alone
 from activities.blueking.form import Fields, Form, Written
-from activities.blueking.hosts import Scope, host_ids, hosts_by_text
+from activities.blueking.hosts import Scope, host_ids, placed_hosts
 from activities.blueking.rows import Row, as_texts, expanded
 from activities.blueking.scope import scope_of
-from activities.blueking.topology import (
-    SEPARATOR,
-    depth_of,
-    places,
-    places_by_names,
-    topo_ids,
-    topology,
-)
+from activities.blueking.topology import Topology, path_lines, places, topo_ids, topology_of
 from activities.calls import Call, PluginError
 from activities.sdk import AnyPlugin
 
+
+class Move(NamedTuple):
+    """A component that moves hosts to a module that CMDB itself has."""
+
+    code: str
+    version: str
+    api: str
+    repeatable: bool = True
+
+
 MOVES: Final = (
-    ("cc_transfer_to_idle", "legacy", "cc.transfer_host_to_idlemodule"),
-    ("cmdb_transfer_fault_host", "legacy", "cc.transfer_host_to_faultmodule"),
-    ("cc_transfer_to_recovery", "1.0", "cc.transfer_host_to_recyclemodule"),
-    ("cmdb_transfer_host_resource", "legacy", "cc.transfer_host_to_resourcemodule"),
+    Move("cc_transfer_to_idle", "legacy", "cc.transfer_host_to_idlemodule"),
+    Move("cmdb_transfer_fault_host", "legacy", "cc.transfer_host_to_faultmodule"),
+    Move("cc_transfer_to_recovery", "1.0", "cc.transfer_host_to_recyclemodule"),
+    # takes hosts out of the business, where a repeat would not find them
+    Move(
+        "cmdb_transfer_host_resource",
+        "legacy",
+        "cc.transfer_host_to_resourcemodule",
+        repeatable=False,
+    ),
 )
-"""Components that move hosts to one of the business's own modules: code, version, API."""
 
 LOCKS: Final = (
     ("cmdb_add_host_lock", "v1.0", "cc.add_host_lock"),
@@ -37,16 +47,16 @@ LOCKS: Final = (
 )
 
 
-def _move(code: str, version: str, api: str) -> AnyPlugin:
+def _move(move: Move) -> AnyPlugin:
     async def run(call: Call[Form]) -> Written | None:
         """Move hosts to a module that every business has."""
         bk, form = blueking(call), call.inputs.fields
         scope = scope_of(call.context, form)
         ids = await host_ids(bk, scope, form.text("cc_host_ip"))
-        await bk.call(api, {**_where(scope), "bk_host_id": [*ids]})
+        await bk.call(move.api, {**scope.where, "bk_host_id": [*ids]})
         return None
 
-    return served(code, version, run, idempotent=True)
+    return served(move.code, move.version, run, idempotent=move.repeatable)
 
 
 def _lock(code: str, version: str, api: str) -> AnyPlugin:
@@ -63,7 +73,7 @@ def _lock(code: str, version: str, api: str) -> AnyPlugin:
 async def _transfer(call: Call[Form]) -> Written | None:
     """Move hosts to modules that a tree of the form names."""
     form = call.inputs.fields
-    modules = topo_ids(form.items("cc_module_select"))
+    modules = topo_ids(form.items("cc_module_select"), "module")
     await _to_modules(blueking(call), scope_of(call.context, form), form, modules)
     return None
 
@@ -86,20 +96,28 @@ async def _transfer_chosen(call: Call[Form]) -> Written | None:
 
 async def _to_modules(bk: BlueKing, scope: Scope, form: Fields, modules: list[int]) -> None:
     """Move the hosts of a form, all of which must be in the business."""
-    text = form.text("cc_host_ip")
-    hosts = await hosts_by_text(bk, scope, text)
-    known = {host.ip for host in hosts}
-    if missing := [ip for ip in read_addresses(text) if ip not in known]:
-        raise PluginError(f"IP {missing} 在本业务下不存在: 请检查配置, 修复后重新执行任务")
-    await bk.call(
-        "cc.transfer_host_module",
-        {
-            **_where(scope),
-            "bk_host_id": [host.id for host in hosts],
-            "bk_module_id": [*modules],
-            "is_increment": form.text("cc_is_increment") == "true",
-        },
-    )
+    hosts = await placed_hosts(bk, scope, form.text("cc_host_ip"))
+    append = form.line("cc_is_increment") == "true"
+    await _place(bk, scope, [host.id for host in hosts], modules, append=append)
+
+
+async def _place(
+    bk: BlueKing, scope: Scope, hosts: list[int], modules: list[int], *, append: bool
+) -> None:
+    """Move hosts to modules, or with `append` add the modules to theirs.
+
+    Raises:
+        PluginError: there is no module, or CMDB refuses.
+    """
+    if not modules:
+        raise PluginError("no module is named: choose where the hosts are to stand")
+    request: Json = {
+        **scope.where,
+        "bk_host_id": [*hosts],
+        "bk_module_id": [*modules],
+        "is_increment": append,
+    }
+    await bk.call("cc.transfer_host_module", request)
 
 
 def _batch_transfer(version: str) -> AnyPlugin:
@@ -108,21 +126,17 @@ def _batch_transfer(version: str) -> AnyPlugin:
         bk, form = blueking(call), call.inputs.fields
         scope = scope_of(call.context, form)
         append = form.flag("is_append", default=True)
-        done: list[Row] = []
-        failed: list[str] = []
-        for row in _transfer_rows(form, version):
-            try:
-                await _transfer_row(bk, scope, Fields(row), append=append)
-                done.append(row)
-            except PluginError as error:
-                failed.append(error.what)
-        outputs: Json = {
-            "transfer_host_module_success": [*done],
-            "transfer_host_module_failed": [*failed],
-        }
-        if failed:
-            raise PluginError("\n".join(failed), outputs=outputs)
-        return Written.model_validate(outputs)
+        rows = _transfer_rows(form, version)
+        found = await topology_of(bk, scope, "module")
+        settled = await each_alone(
+            rows, lambda row: _transfer_row(bk, scope, found, Fields(row), append=append), _about
+        )
+        return settled.written(
+            {
+                "transfer_host_module_success": [*settled.done],
+                "transfer_host_module_failed": [*settled.failed],
+            }
+        )
 
     return served("cc_batch_transfer_host_module", version, run, idempotent=True)
 
@@ -134,38 +148,23 @@ def _transfer_rows(form: Fields, version: str) -> list[Row]:
     return rows
 
 
-async def _transfer_row(bk: BlueKing, scope: Scope, row: Fields, *, append: bool) -> None:
+async def _transfer_row(
+    bk: BlueKing, scope: Scope, found: Topology, row: Fields, *, append: bool
+) -> None:
     """Move one row's hosts; a path may leave out the name of the business."""
     ids = await host_ids(bk, scope, row.text("cc_transfer_host_ip"), with_cloud=True)
-    depth = await depth_of(bk, scope, "module")
-    paths: list[str] = []
-    for path in row.items("cc_transfer_host_target_module"):
-        short = len(str(path).split(SEPARATOR)) == depth - 1
-        paths.append(f"{await business_name(bk, scope)}{SEPARATOR}{path}" if short else str(path))
-    found = await places_by_names(bk, scope, "\n".join(paths), "module")
-    await bk.call(
-        "cc.transfer_host_module",
-        {
-            **_where(scope),
-            "bk_host_id": [*ids],
-            "bk_module_id": [place.id for place in found],
-            "is_increment": append,
-        },
-    )
+    paths = path_lines(row.text("cc_transfer_host_target_module").replace(",", "\n"))
+    full = [(found.business, *path) if len(path) == found.depth - 1 else path for path in paths]
+    modules = list(dict.fromkeys(found.place(path).id for path in full))
+    await _place(bk, scope, ids, modules, append=append)
 
 
-async def business_name(bk: BlueKing, scope: Scope) -> str:
-    """Return the name of the business, which stands at the root of its topology."""
-    tree = await topology(bk, scope)
-    return str(tree[0].get("bk_inst_name", "")) if tree else ""
-
-
-def _where(scope: Scope) -> Json:
-    return {"bk_biz_id": scope.business, "bk_supplier_account": scope.supplier}
+def _about(row: Row) -> str:
+    return f"{row.get('cc_transfer_host_ip')} -> {row.get('cc_transfer_host_target_module')}"
 
 
 TRANSFERS: Final = (
-    *(_move(*row) for row in MOVES),
+    *map(_move, MOVES),
     *(_lock(*row) for row in LOCKS),
     served("cc_transfer_host_module", "legacy", _transfer, idempotent=True),
     served("cc_transfer_host_module", "v1.0", _transfer_chosen, idempotent=True),

@@ -78,7 +78,8 @@ def _single(rule: PushRule) -> AnyPlugin:
         return await run_job(bk, call, "jobv3.fast_transfer_file", request)
 
     return with_looks(
-        served("job_fast_push_file", rule.version, run), lambda _form: Reading(log=False)
+        served("job_fast_push_file", rule.version, run),
+        lambda form: Reading(log=False, even_failed=form.flag("need_log_outputs_even_fail")),
     )
 
 
@@ -100,10 +101,10 @@ def _several(rule: PushRule) -> AnyPlugin:
                 "account_alias": row.line("job_account"),
                 "file_target_path": row.line("job_target_path"),
                 **(rolling(form) if rule.rolling else {}),
-                **(task_name(call.name, call.now()) if rule.named else {}),
+                **(task_name(call.name, call.now(), len(requests)) if rule.named else {}),
             }
-            requests += [{**where, "file_source_list": [*group]} for group in groups]
-        return await start_batch(bk, call, requests)
+            requests.extend(_with_files(where, group) for group in groups)
+        return await start_batch(bk, call, requests, findable=rule.named)
 
     return with_batch(served("job_fast_push_file", rule.version, run))
 
@@ -115,16 +116,18 @@ def _over_businesses(version: str, *, each_source: bool) -> AnyPlugin:
         where = await business_set_scope(bk, form.integer("all_biz_cc_id"))
         sources = [_set_source(row) for row in form.rows("job_source_files")]
         groups = [[source] for source in sources] if each_source else [sources]
-        requests: list[Json] = [
-            {
-                **where,
-                **_limits(form),
-                "file_source_list": [*group],
-                "target_server": business_set_target([row], "job_ip_list"),
-                "account_alias": Fields(row).line("job_target_account"),
-                "file_target_path": Fields(row).line("job_target_path"),
-                **({} if each_source else rolling(form)),
-            }
+        requests = [
+            _with_files(
+                {
+                    **where,
+                    **_limits(form),
+                    "target_server": business_set_target([row], "job_ip_list"),
+                    "account_alias": Fields(row).line("job_target_account"),
+                    "file_target_path": Fields(row).line("job_target_path"),
+                    **({} if each_source else rolling(form)),
+                },
+                group,
+            )
             for row in form.rows("job_dispatch_attr")
             for group in groups
         ]
@@ -190,6 +193,10 @@ def _set_source(row: Mapping[str, JsonValue]) -> Json:
         "server": business_set_target([row]),
         "account": {"alias": fields.line("account")},
     }
+
+
+def _with_files(request: Json, sources: Sequence[Json]) -> Json:
+    return {**request, "file_source_list": [*sources]}
 
 
 def _targets(form: Fields) -> Sequence[Fields]:

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, NamedTuple, cast
 from pydantic import JsonValue
 
 from activities.blueking.client import BlueKing, Json, as_object, as_rows
-from activities.blueking.form import Fields, Form, Written
-from activities.blueking.job.logs import hosts_by_end, hosts_by_tag, log_patterns, log_variables
+from activities.blueking.form import Form, Written
+from activities.blueking.job.logs import hosts_by_end, hosts_by_tag, log_variables
 from activities.calls import Call, PluginError, StillRunning
 
 SUCCEEDED: Final = 3
@@ -23,6 +23,7 @@ UNDER_WAY: Final = frozenset({1, 2, 7, 10})
 TERMINATE: Final = 1
 FIRST_LOOK_S: Final = 5.0
 LATEST_LOOK_S: Final = 30.0
+_GROWING_LOOKS: Final = 20
 _IP_TYPE: Final = 2
 """The type of a global variable that holds hosts, as the real components take it."""
 
@@ -78,6 +79,11 @@ def job_of(handle: JsonValue) -> Job:
     return Job(fields["scope"], fields["job_instance_id"])
 
 
+def pause_s(looks: int) -> float:
+    """Return how long to wait after so many looks: ever longer, because most jobs are short."""
+    return min(FIRST_LOOK_S * 1.2 ** min(looks, _GROWING_LOOKS), LATEST_LOOK_S)
+
+
 async def look(bk: BlueKing, call: Call[Form], handle: JsonValue, reading: Reading) -> Written:
     """Look at a job: its outputs once it has ended well.
 
@@ -86,31 +92,28 @@ async def look(bk: BlueKing, call: Call[Form], handle: JsonValue, reading: Readi
         PluginError: it has failed.
     """
     job = job_of(handle)
-    status = as_object((await status_of(bk, job)).get("job_instance")).get("status")
+    status = await state_of(bk, job)
     if status in UNDER_WAY:
         looks = cast("dict[str, Any]", handle).get("looks", 0) + 1
-        after_s = min(FIRST_LOOK_S * 1.2**looks, LATEST_LOOK_S)
-        raise StillRunning({**cast("Json", handle), "looks": looks}, after_s=after_s)
+        raise StillRunning({**cast("Json", handle), "looks": looks}, after_s=pause_s(looks))
     return await ended(bk, call, job, succeeded=status == SUCCEEDED, reading=reading)
 
 
 async def called_back(
     bk: BlueKing, call: Call[Form], handle: JsonValue, data: JsonValue, reading: Reading
 ) -> Written:
-    """Take JOB's callback; what is not an end makes us look.
+    """Take JOB's callback; what does not tell that our job has ended makes us look.
 
     Raises:
         StillRunning: the job goes on.
-        PluginError: the callback is for another job, or the job has failed.
+        PluginError: the job has failed.
     """
-    told = Fields(data if isinstance(data, dict) else {})
-    number, status = told.number("job_instance_id"), told.number("status")
+    told = data if isinstance(data, dict) else {}
+    number, status = _whole(told.get("job_instance_id")), _whole(told.get("status"))
     job = job_of(handle)
-    if number is None or status is None or number != job.id:
-        shown = f"job_instance_id: {told.raw('job_instance_id')}, status: {told.raw('status')}"
-        raise StillRunning(
-            handle, after_s=0, outputs={"callback_ignored": f"invalid callback_data, {shown}"}
-        )
+    if number != job.id or status is None:
+        call.log.warning("blueking.callback_ignored", job=job.id, told_job=number, status=status)
+        return await look(bk, call, handle, reading)
     if status in UNDER_WAY:
         return await look(bk, call, handle, reading)
     return await ended(bk, call, job, succeeded=status == SUCCEEDED, reading=reading)
@@ -122,21 +125,37 @@ async def ended(
     """Read what an ended job leaves.
 
     Raises:
-        PluginError: the job has failed, or its log cannot be read.
+        PluginError: the job has failed, or what it leaves cannot be read.
     """
-    found: Json = dict(call.outputs)
-    lost = ""
+    found, trouble = dict(call.outputs), ""
     if succeeded or reading.even_failed or reading.tags != "no":
-        details = await status_of(bk, job, hosts=True)
-        found |= await _variables(bk, job, details, reading)
-        if reading.log:
-            found["log_outputs"], lost = await _log_outputs(bk, job, details)
+        read, trouble = await _left(bk, job, reading)
+        found |= read
     if not succeeded:
-        text = f"任务执行失败，前往作业平台(JOB)查看详情: {page_of(bk, job.id)}"
-        raise PluginError(text, outputs=found)
-    if lost and reading.log_must_be:
-        raise PluginError(lost, outputs=found)
+        text = failed_text(bk, job.id)
+        raise PluginError(f"{text}\n{trouble}" if trouble else text, outputs=found)
+    if trouble:
+        raise PluginError(trouble, outputs=found)
     return Written.model_validate(found)
+
+
+def failed_text(bk: BlueKing, number: int) -> str:
+    """Return what an operator reads of a failed job."""
+    return f"任务执行失败，前往作业平台(JOB)查看详情: {page_of(bk, number)}"
+
+
+async def state_of(bk: BlueKing, job: Job) -> int:
+    """Return the state of a job.
+
+    Raises:
+        PluginError: JOB's answer tells none.
+    """
+    state = as_object((await status_of(bk, job)).get("job_instance")).get("status")
+    if not isinstance(state, int):
+        raise PluginError(
+            f"JOB tells no state of job instance {job.id}; look at {page_of(bk, job.id)}"
+        )
+    return state
 
 
 async def status_of(bk: BlueKing, job: Job, *, hosts: bool = False) -> Json:
@@ -166,8 +185,7 @@ async def job_log(bk: BlueKing, job: Job, details: Json, address: str = "") -> s
             **job.scope,
             "job_instance_id": job.id,
             "step_instance_id": step.get("step_instance_id"),
-            "bk_cloud_id": host.get("bk_cloud_id"),
-            "ip": host.get("ip"),
+            **_place(host),
         }
         found = await bk.object("jobv3.get_job_instance_ip_log", params)
         return str(found.get("log_content") or "")
@@ -175,13 +193,39 @@ async def job_log(bk: BlueKing, job: Job, details: Json, address: str = "") -> s
     return "\n".join(await asyncio.gather(*map(read, chosen)))
 
 
-async def _log_outputs(bk: BlueKing, job: Job, details: Json) -> tuple[Json, str]:
-    """Return the variables in a job's log, and why they could not be read."""
+async def _left(bk: BlueKing, job: Job, reading: Reading) -> tuple[Json, str]:
+    """Return the outputs that an ended job leaves, and what of them was refused to us."""
+    found: Json = {"log_outputs": {}} if reading.log else {}
+    if not (reading.log or reading.variables):
+        return found, ""
+    try:
+        details = await status_of(bk, job, hosts=True) if _needs_hosts(reading) else {}
+        found |= await _variables(bk, job, details, reading)
+    except PluginError as error:
+        return found, _refused(error)
+    if not reading.log:
+        return found, ""
     try:
         log = await job_log(bk, job, details)
     except PluginError as error:
-        return {}, error.what
-    return log_variables(log, log_patterns(bk.settings.log_patterns)), ""
+        refused = _refused(error)
+        return found, refused if reading.log_must_be else ""
+    return {**found, "log_outputs": log_variables(log, bk.settings.log_patterns)}, ""
+
+
+def _needs_hosts(reading: Reading) -> bool:
+    return reading.log or reading.tags != "no"
+
+
+def _refused(error: PluginError) -> str:
+    """Return the text of a refusal; what may be asked again is none.
+
+    Raises:
+        PluginError: it may be asked again.
+    """
+    if error.retryable:
+        raise error
+    return error.what
 
 
 async def _variables(bk: BlueKing, job: Job, details: Json, reading: Reading) -> Json:
@@ -201,6 +245,19 @@ async def _variables(bk: BlueKing, job: Job, details: Json, reading: Reading) ->
     reserved = ("job_inst_id", "job_inst_name", "job_inst_url", "log_outputs", "job_tagged_ip_dict")
     named = {str(row.get("name")): row.get("value") for row in rows if row.get("type") != _IP_TYPE}
     return {**grouped, **{name: value for name, value in named.items() if name not in reserved}}
+
+
+def _place(host: Json) -> Json:
+    """Return by what JOB finds a host again; one without an IPv4 address has only its id."""
+    if host.get("ip"):
+        return {"bk_cloud_id": host.get("bk_cloud_id"), "ip": host["ip"]}
+    return {"bk_host_id": host.get("bk_host_id")}
+
+
+def _whole(value: JsonValue) -> int | None:
+    """Return a number of a callback, which is text where it was sent as a form."""
+    text = "" if isinstance(value, bool) else str(value).strip()
+    return int(text) if text.isdecimal() else None
 
 
 def _host_of(step: Json, address: str) -> tuple[Json, Json]:

@@ -1,16 +1,15 @@
 """What a job's log and its hosts tell: variables in the log, hosts by tag. Pure."""
 
-import html
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from pydantic import JsonValue
 
 from activities.blueking.client import Json
+from activities.blueking.config import LogPattern
 
-_VARIABLE: Final = re.compile(r"<SOPS_VAR>(.+?)</SOPS_VAR>", re.DOTALL)
+_VARIABLE: Final = "<SOPS_VAR>(.+?)</SOPS_VAR>"
 
 HOST_SUCCEEDED: Final = 9
 HOST_EXIT_CODE: Final = 104
@@ -48,44 +47,27 @@ HOST_STATUSES: Final[Mapping[int, str]] = {
 """States of a host in a step of a job. Source: plugins' reference, section 4.4."""
 
 
-class LogPattern(NamedTuple):
-    """A further form of variables in a log: `pattern` has one group, split at `separator`."""
-
-    pattern: re.Pattern[str]
-    separator: str
-
-
 def log_variables(log: str, further: Iterable[LogPattern] = ()) -> Json:
-    """Return the variables that a log tells, `<SOPS_VAR>key:value</SOPS_VAR>`; the last wins."""
+    """Return the variables that a log tells, `<SOPS_VAR>key:value</SOPS_VAR>`; the last wins.
+
+    The marks may be escaped as in HTML; values stay as they are. Source: bk-sops's log reader.
+    """
     found: Json = {}
-    patterns = (LogPattern(_VARIABLE, ":"), *further)
-    text = html.unescape(log) if "&lt;SOPS_VAR&gt;" in log else log
-    for pattern, separator in patterns:
-        for each in pattern.findall(text):
-            key, _, value = str(each).partition(separator)
-            if key:
-                found[key] = value
+    for pattern, separator in ((_VARIABLE, ":"), *((p.pattern, p.separator) for p in further)):
+        for form in (pattern, pattern.replace("<", "&lt;").replace(">", "&gt;")):
+            for each in re.findall(form, log, re.DOTALL):
+                key, mark, value = str(each).partition(separator)
+                if key and mark:
+                    found[key] = value
     return found
 
 
-def log_patterns(text: str) -> tuple[LogPattern, ...]:
-    """Read further patterns, a JSON list of `{"re", "kv_sep"}`.
-
-    Raises:
-        ValueError: it is no such list, or a pattern is none.
-    """
-    rows: Any = json.loads(text) if text.strip() else []
-    try:
-        return tuple(LogPattern(re.compile(row["re"], re.DOTALL), row["kv_sep"]) for row in rows)
-    except (TypeError, KeyError, re.error) as wrong:
-        raise ValueError(f'a list of {{"re", "kv_sep"}} is wanted: {wrong}') from None
-
-
 def hosts_by_tag(hosts: Iterable[Mapping[str, JsonValue]]) -> Json:
-    """Return the addresses of a step's hosts by tag, with commas between."""
+    """Return the addresses of a step's hosts by tag, with commas between; untagged ones are out."""
     grouped: dict[str, list[str]] = {}
     for host in hosts:
-        grouped.setdefault(str(host.get("tag") or ""), []).append(_address(host))
+        if tag := host.get("tag"):
+            grouped.setdefault(str(tag), []).append(_address(host))
     return {tag: ",".join(addresses) for tag, addresses in grouped.items()}
 
 
@@ -110,7 +92,7 @@ def hosts_by_end(hosts: Sequence[Mapping[str, JsonValue]]) -> Json:
                 "DESC": "脚本返回值非零",
                 "TAGS": {**hosts_by_tag(exited), **_all(exited)},
             },
-            "OTHER_FAILED": {"desc": "其他报错", "TAGS": {**others, **_all(other)}},
+            "OTHER_FAILED": {"desc": "其他异常", "TAGS": {**others, **_all(other)}},
         },
     }
 

@@ -67,7 +67,7 @@ def _plan(rule: PlanRule) -> AnyPlugin:
             "global_var_list": [each for each in found if each is not None],
             **(task_name(call.name, call.now()) if rule.named else {}),
         }
-        return await run_job(bk, call, "jobv3.execute_job_plan", request)
+        return await run_job(bk, call, "jobv3.execute_job_plan", request, findable=rule.named)
 
     return with_looks(
         served("job_execute_task", rule.version, run),
@@ -129,12 +129,12 @@ async def _variable(
 
 async def _server(bk: BlueKing, scope: Scope, text: str, rule: PlanRule, *, across: bool) -> Json:
     """Return the hosts of a variable; across businesses what has no area is looked for here."""
-    if across:
-        try:
-            return await target(bk, scope, text, rule.resolver, across=True)
-        except PluginError:
-            return await target(bk, scope, text, rule.resolver)
-    found = await target(bk, scope, text, rule.resolver)
+    try:
+        found = await target(bk, scope, text, rule.resolver, across=across)
+    except PluginError:
+        if not across:
+            raise
+        found = await target(bk, scope, text, rule.resolver)
     if not any(found.values()):
         raise PluginError(_UNRESOLVED.format(text))
     return found

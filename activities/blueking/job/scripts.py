@@ -74,7 +74,7 @@ def _script(rule: ScriptRule) -> AnyPlugin:
         account = form.line("job_account") if rule.stripped else form.text("job_account")
         request: Json = {
             **where,
-            "timeout": form.raw("job_script_timeout"),
+            "timeout": form.raw("job_script_timeout") or "",
             "account_alias": account,
             "target_server": await target(
                 bk, scope, form.text("job_ip_list"), rule.resolver, across=across
@@ -85,7 +85,7 @@ def _script(rule: ScriptRule) -> AnyPlugin:
             **(task_name(call.name, call.now()) if rule.named else {}),
             **(_title(form) if rule.titled else {}),
         }
-        return await run_job(bk, call, "jobv3.fast_execute_script", request)
+        return await run_job(bk, call, "jobv3.fast_execute_script", request, findable=rule.named)
 
     return with_looks(
         served("job_fast_execute_script", rule.version, run), lambda form: _reading(rule, form)
@@ -167,8 +167,8 @@ async def _script_id(bk: BlueKing, name: str, source: str, where: Json) -> JsonV
 
 
 def _title(form: Fields) -> Json:
-    name = form.line("custom_task_name")
-    return {"task_name": name} if name else {}
+    name = form.text("custom_task_name")
+    return {"task_name": name} if name.strip() else {}
 
 
 def in_base64(text: str) -> str:

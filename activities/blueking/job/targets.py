@@ -1,13 +1,16 @@
 """Which hosts a JOB component works on, by the rule of its version."""
 
-from typing import Literal, assert_never
+from typing import Final, Literal, assert_never
 
 from activities.blueking import hosts
 from activities.blueking.client import BlueKing, Json
 from activities.blueking.form import Fields
 from activities.blueking.hosts import Scope
+from activities.calls import PluginError
 
 Resolver = Literal["strict", "hybrid", "hybrid_or_ids"]
+
+_HINT: Final = "ip查询失败，请检查ip配置是否正常"
 
 
 async def target(
@@ -36,6 +39,22 @@ async def target(
             return await hosts.hybrid_or_ids_target(bk, scope, text)
         case _:
             assert_never(resolver)
+
+
+async def checked_target(
+    bk: BlueKing, scope: Scope, text: str, resolver: Resolver, *, across: bool = False
+) -> Json:
+    """Return the target server as `target` does, with the hint of those that push to it.
+
+    Raises:
+        PluginError: as `target`; the text begins with what bk-sops tells here.
+    """
+    try:
+        return await target(bk, scope, text, resolver, across=across)
+    except PluginError as error:
+        if error.retryable:
+            raise
+        raise PluginError(f"{_HINT}: {error.what}") from error
 
 
 def rolling(form: Fields) -> Json:
