@@ -11,11 +11,15 @@ Method = Literal["GET", "POST"]
 
 
 class Api(NamedTuple):
-    """One API: method, path below its system's address, and whether it changes nothing."""
+    """One API: method, path below its system's address, and whether it changes nothing.
+
+    `user_header` is where a system wants the user's name, besides the credentials.
+    """
 
     method: Method
     path: str
     only_reads: bool
+    user_header: str = ""
 
 
 def _reads(method: Method, path: str) -> Api:
@@ -26,7 +30,11 @@ def _writes(method: Method, path: str) -> Api:
     return Api(method, path, only_reads=False)
 
 
+_BUILDS: Final = "/v4/apigw-app/projects/{project}"
+_CI_USER: Final = "X-DEVOPS-UID"
+
 APIS: Final[Mapping[str, Api]] = {
+    "bk_log.esquery_search": _reads("POST", "/esquery_search/"),
     "cc.add_host_lock": _writes("POST", "/add_host_lock/"),
     "cc.batch_delete_set": _writes("POST", "/batch_delete_set/"),
     "cc.batch_update_host": _writes("POST", "/batch_update_host/"),
@@ -66,6 +74,13 @@ APIS: Final[Mapping[str, Api]] = {
     "cmsi.send_sms": _writes("POST", "/send_sms/"),
     "cmsi.send_voice_msg": _writes("POST", "/send_voice_msg/"),
     "cmsi.send_weixin": _writes("POST", "/send_weixin/"),
+    "devops.build_start": _writes(
+        "POST", f"{_BUILDS}/build_start?pipelineId={{pipeline}}"
+    )._replace(user_header=_CI_USER),
+    "devops.build_status": _reads("GET", f"{_BUILDS}/build_status")._replace(user_header=_CI_USER),
+    "devops.build_stop": _writes(
+        "POST", f"{_BUILDS}/build_stop?pipelineId={{pipeline}}&buildId={{build}}"
+    )._replace(user_header=_CI_USER),
     "gse.list_agent_state": _reads("POST", "/api/v2/cluster/list_agent_state"),
     "gsekit.job/create_job": _writes("POST", "/api/job/create_job/"),
     "gsekit.job/job_status": _reads("POST", "/api/job/job_status/"),

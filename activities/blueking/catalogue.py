@@ -25,7 +25,7 @@ from activities.blueking.client import BlueKing, Identity
 from activities.blueking.config import BlueKingSettings
 from activities.blueking.form import Form, Written
 from activities.blueking.patterns import NUMBER, PATTERNS
-from activities.calls import Call, Lookup, Secret
+from activities.calls import Call, Inputs, Lookup, Secret
 from activities.sdk import AnyPlugin, plugin
 
 SETTINGS: Final = "blueking"
@@ -136,7 +136,7 @@ def outputs_model(row: Component) -> type[Written]:
     )
 
 
-def blueking(call: Call[Form] | Lookup) -> BlueKing:
+def blueking(call: Call[Inputs] | Lookup) -> BlueKing:
     """Return the platform's APIs for a step, as the user on whose behalf the run acts.
 
     Raises:

@@ -31,6 +31,8 @@ GROUPS: Final[Mapping[str, str]] = {
     "monitor_v3": "监控平台(Monitor)",
     "nodeman": "节点管理(Nodeman)",
     "nodemgr": "节点管理V3(Nodemgr)",
+    "bk_log": "日志平台(BK-LOG)",
+    "devops": "持续集成平台(BK-CI)",
     "gse": "管控平台(GSE)",
     "gsekit": "GSEKit(GSEKit)",
 }
@@ -67,6 +69,8 @@ _GATEWAY: Final = frozenset({502, 503, 504})
 """Statuses of a gateway that has not reached the platform, or lost its answer."""
 _CODE_ALONE: Final = frozenset({"gse", "nodemgr"})
 """Systems whose answers have a code and no `result`."""
+_STATUS_ALONE: Final = frozenset({"devops"})
+"""Systems whose answers have a status, 0 for good, and no `result`."""
 _DETAILS_IN_DATA: Final = frozenset({"nodeman"})
 """Systems whose refusals say in their data what is wrong."""
 
@@ -196,7 +200,7 @@ class BlueKing:
             response = await self._http.request(
                 api.method,
                 url,
-                headers=self._headers(),
+                headers=self._headers(api),
                 timeout=self.settings.timeout_s,
                 **_carried(api, params),
             )
@@ -238,7 +242,7 @@ class BlueKing:
             return PluginError(fault.what, retryable=True, after_s=fault.after_s)
         return None
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, api: Api) -> dict[str, str]:
         settings, who = self.settings, self._identity
         credentials: dict[str, str] = {
             "bk_app_code": settings.app_code,
@@ -250,6 +254,7 @@ class BlueKing:
             credentials["bk_username"] = who.user
         return {
             "X-Bkapi-Authorization": json.dumps(credentials),
+            **({api.user_header: who.user} if api.user_header else {}),
             **({"blueking-language": who.language} if who.language else {}),
             **({"X-Bk-Tenant-Id": settings.tenant} if settings.tenant else {}),
             **({"x-use-test-env": "1"} if settings.test_environment else {}),
@@ -346,6 +351,8 @@ def _read(response: httpx.Response) -> Json:
 def _is_good(answer: Json, system: str) -> bool:
     if system in _CODE_ALONE:
         return answer.get("code") == 0
+    if system in _STATUS_ALONE:
+        return answer.get("status") == 0
     return answer.get("result") is True
 
 

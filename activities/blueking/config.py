@@ -21,6 +21,9 @@ STAGE: Final = "prod"
 _WITHOUT_API: Final = frozenset({"nodeman", "gsekit"})
 """Systems whose own addresses hold the `/api` with which their paths under the ESB begin."""
 
+_BEHIND_GATEWAY: Final = frozenset({"devops"})
+"""Systems that only the API gateway serves, under their own names."""
+
 FileManager = Literal["", "job_repo", "bk_repo", "host_nfs", "upload_module"]
 
 
@@ -156,6 +159,8 @@ class BlueKingSettings(BaseModel):
         """
         if entry := self.entries.get(system):
             return entry.rstrip("/")
+        if system in _BEHIND_GATEWAY:
+            return self.gateway_of(system)
         if not self.esb_url:
             raise ShelfError(
                 "SOP430",

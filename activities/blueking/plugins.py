@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from activities.blueking import approval, gsekit, notices, wechat_work
+from activities.blueking import approval, ci_builds, gsekit, log_search, notices, wechat_work
 from activities.blueking.cmdb import changes, modules, sets, transfer
 from activities.blueking.job import files, local_files, others, plans, scripts
 from activities.blueking.monitor import shields
@@ -34,6 +34,8 @@ _MODULES = (
     node_plugins,
     newer_nodes,
     newer_plugins,
+    ci_builds,
+    log_search,
     hosts,
     picker,
     set_modules,

@@ -13,7 +13,7 @@ from typing import Final
 from activities.blueking.catalogue import SETTINGS, Component, components
 from activities.blueking.config import BlueKingSettings
 from activities.blueking.plugins import plugins
-from activities.catalogue import settings_markdown, table
+from activities.catalogue import plugin_markdown, settings_markdown, table
 from activities.registry import Part, Registry
 from activities.sdk import AnyPlugin, LazyVariable
 
@@ -49,6 +49,19 @@ _ELSEWHERE: Final = """\
 | `subprocess_plugin` | no plugin: the translator makes a subflow of it |
 """
 
+_MORE: Final = """\
+## Other systems of the platform
+
+These are no components of bk-sops. BK-CI is called through the API gateway `devops`.
+"""
+
+_LEFT_OUT: Final = """\
+Left out are BK-BCS and fault healing (FTA): no public document was found that says enough of the
+requests and answers of their gateways' APIs to start something and follow it to its end. Jobs in a
+cluster are run by `kubernetes_job`; whatever a gateway serves, `http_request` and `http_wait` can
+call, with credentials from a password variable.
+"""
+
 _VARIABLES: Final = """\
 ## Lazy variables
 
@@ -68,6 +81,7 @@ def markdown(parts: Iterable[Part]) -> str:
         f"## Components\n\n{_MANNERS}",
         *(_group(registry, group, rows) for group, rows in _by_group()),
         _ELSEWHERE,
+        f"{_MORE}\n{_others(registry)}\n{_LEFT_OUT}",
         f"{_VARIABLES}\n{_variables(registry)}\n",
     ]
     return "\n".join(sections)
@@ -103,6 +117,13 @@ def _manner_of(plugin: AnyPlugin) -> str:
         ("stops", plugin.stop_fn is not None),
     )
     return ", ".join(name for name, holds in ways if holds)
+
+
+def _others(registry: Registry) -> str:
+    known = components()
+    found = registry.plugins()
+    others = (each for each in found if (each.ref.code, each.ref.version) not in known)
+    return "\n".join(plugin_markdown(each).replace("## ", "### ", 1) for each in others)
 
 
 def _variables(registry: Registry) -> str:

@@ -32,7 +32,7 @@ def input_patterns(context: Context) -> Iterator[Diagnostic]:
 
 
 def _fits(each: PluginInput, value: JsonValue) -> bool:
-    """Say whether a value has the form; a wrong type is the business of SOP405, if one is declared."""
+    """Say whether a value has the form; where a type is declared, SOP405 tells a wrong one."""
     if not each.pattern or value in (None, ""):
         return True
     if isinstance(value, bool | list | dict):

@@ -33,8 +33,8 @@ _APIS: Final[Mapping[str, Handler]] = {
     **nodemgr.APIS,
     **services.APIS,
 }
-_CODE_ALONE: Final = "/nodemgr/"
-"""The system whose envelope has a code and no `result`."""
+_CODE_ALONE: Final = ("/nodemgr/", "/gse/")
+"""The systems whose envelope has a code and no `result`."""
 
 
 class Request(NamedTuple):
