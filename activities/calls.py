@@ -241,7 +241,8 @@ class Call(_Surroundings, Generic[InputsT_co]):
     """One step of one execution of a node.
 
     `key` is unique per run, node and entry: hand it to the outside where that knows idempotency
-    keys. `outputs` are those of the earlier steps. `name` is the node's name.
+    keys. `outputs` are those of the earlier steps, `handle` is what finds the work that they
+    started. `name` is the node's name.
     """
 
     inputs: InputsT_co
@@ -255,6 +256,7 @@ class Call(_Surroundings, Generic[InputsT_co]):
     outputs: Mapping[str, JsonValue]
     report: Progress
     publish: Callable[[str], None]
+    handle: JsonValue = None
 
     @property
     def can_be_called_back(self) -> bool:

@@ -5,7 +5,7 @@
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
 from pydantic import JsonValue
@@ -85,6 +85,11 @@ def _table(schema: Schema, secrets: Collection[str], *, is_input: bool) -> str:
         + [str(field.get("description") or "")]
         for name, field in fields.items()
     ]
+    return table(columns, rows)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown; cells may hold anything."""
     return "\n".join(map(_line, [columns, ["---"] * len(columns), *rows]))
 
 

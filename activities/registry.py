@@ -34,11 +34,17 @@ _INPUT_TYPES: Final[Mapping[str, InputType]] = {
 
 
 class PluginInput(NamedTuple):
-    """An input as a template's author sees it."""
+    """An input as a template's author sees it.
+
+    `choices`: what it may be, or what its items may be; empty where it is no choice. `pattern`: a
+    regular expression that finds something in every usable text, "" for none.
+    """
 
     name: str
     type: InputType
     required: bool
+    choices: tuple[JsonValue, ...] = ()
+    pattern: str = ""
 
 
 class PluginFacts(NamedTuple):
@@ -218,8 +224,7 @@ def facts_of(plugin: AnyPlugin) -> PluginFacts:
         version=plugin.ref.version,
         name=plugin.name,
         inputs=tuple(
-            PluginInput(name, type_of(field, schema), name in required)
-            for name, field in fields.items()
+            _input(name, field, schema, required=name in required) for name, field in fields.items()
         ),
         outputs=_names(outputs),
         open_inputs=plugin.inputs_model.model_config.get("extra") == "allow",
@@ -245,15 +250,44 @@ def _schema(
 
 def type_of(field: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]) -> InputType:
     """Return the type of a field of a schema; a choice of one type and null is that type."""
+    kind = _resolved(field, schema).get("type")
+    return _INPUT_TYPES.get(kind, "any") if isinstance(kind, str) else "any"
+
+
+def _input(
+    name: str, field: Mapping[str, JsonValue], schema: Mapping[str, JsonValue], *, required: bool
+) -> PluginInput:
+    found = _resolved(field, schema)
+    choices = found.get("enum", _items_of(found, schema).get("enum"))
+    pattern = found.get("pattern", field.get("pattern"))
+    return PluginInput(
+        name,
+        type_of(field, schema),
+        required,
+        tuple(choices) if isinstance(choices, list) else (),
+        str(pattern or ""),
+    )
+
+
+def _items_of(
+    field: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]
+) -> Mapping[str, JsonValue]:
+    items = field.get("items")
+    return _resolved(items, schema) if isinstance(items, dict) else {}
+
+
+def _resolved(
+    field: Mapping[str, JsonValue], schema: Mapping[str, JsonValue]
+) -> Mapping[str, JsonValue]:
+    """Return the one thing that a field is besides null; nothing where it may be several."""
     if isinstance(reference := field.get("$ref"), str):
         definitions = cast("dict[str, dict[str, JsonValue]]", schema.get("$defs", {}))
-        return type_of(definitions[reference.rpartition("/")[2]], schema)
+        return _resolved(definitions[reference.rpartition("/")[2]], schema)
     ways = field.get("anyOf")
     if isinstance(ways, list):
         kinds = [way for way in ways if isinstance(way, dict) and way.get("type") != "null"]
-        return type_of(kinds[0], schema) if len(kinds) == 1 else "any"
-    kind = field.get("type")
-    return _INPUT_TYPES.get(kind, "any") if isinstance(kind, str) else "any"
+        return _resolved(kinds[0], schema) if len(kinds) == 1 else {}
+    return field
 
 
 def _doubled(part: Part, first: str, second: str) -> Diagnostic:

@@ -12,7 +12,7 @@ import inspect
 import re
 import typing
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, final
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar, final
 
 from pydantic import BaseModel, JsonValue, SecretStr
 
@@ -66,6 +66,16 @@ InputsT = TypeVar("InputsT", bound=Inputs)
 ResultT = TypeVar("ResultT", bound=Outputs | None)
 
 
+class _About(NamedTuple):
+    """What people read of a plugin, and the models that stand for those of its signature."""
+
+    name: str
+    group: str
+    settings: Mapping[str, type[BaseModel]]
+    inputs: type[Any] | None
+    outputs: type[Outputs] | None
+
+
 @final
 class Plugin(Generic[InputsT, ResultT]):
     """A plugin: its call, its other steps, and what a run must know of it."""
@@ -74,18 +84,21 @@ class Plugin(Generic[InputsT, ResultT]):
         self,
         call: Callable[[Call[InputsT]], Awaitable[ResultT]],
         traits: PluginTraits,
-        name: str,
-        group: str,
-        settings: Mapping[str, type[BaseModel]],
+        about: "_About",
     ) -> None:
         self.ref: Final = traits.plugin
-        self.name: Final = name or traits.plugin.code
-        self.group: Final = group
-        self.settings: Final = dict(settings)
+        self.name: Final = about.name or traits.plugin.code
+        self.group: Final = about.group
+        self.settings: Final = about.settings
         self.description: Final = inspect.cleandoc(call.__doc__ or "")
         self.call_fn: Final = call
-        self.inputs_model: Final[type[InputsT]] = _inputs_of(traits.plugin, "call", call)
-        self.outputs_model: Final[type[Outputs] | None] = _outputs_of(traits.plugin, "call", call)
+        declared = _inputs_of(traits.plugin, "call", call)
+        written = _outputs_of(traits.plugin, "call", call)
+        self._declared: Final[type[InputsT]] = declared
+        self.inputs_model: Final[type[InputsT]] = _narrower(
+            traits.plugin, call, declared, about.inputs
+        )
+        self.outputs_model: Final[type[Outputs] | None] = about.outputs or written
         self.traits: Final = traits.model_copy(update={"secrets": _secrets_of(self.inputs_model)})
         self.poll_fn: Callable[[Call[InputsT], JsonValue], Awaitable[ResultT | None]] | None = None
         self.callback_fn: Callable[[Call[InputsT], JsonValue], Awaitable[ResultT | None]] | None
@@ -139,12 +152,12 @@ class Plugin(Generic[InputsT, ResultT]):
     def _check(self, step: str, hook: Callable[..., object], have: object) -> None:
         if have is not None:
             raise _mistake(self.ref, hook, f"has two {step} hooks", "keep one of them")
-        if _inputs_of(self.ref, step, hook) is not self.inputs_model:
+        if _inputs_of(self.ref, step, hook) is not self._declared:
             raise _mistake(
                 self.ref,
                 hook,
                 f"takes other inputs in its {step} hook than in its call",
-                f"write Call[{self.inputs_model.__name__}]",
+                f"write Call[{self._declared.__name__}]",
             )
         _outputs_of(self.ref, step, hook)
 
@@ -181,6 +194,8 @@ def plugin(  # noqa: PLR0913  one keyword per trait; nobody passes them all
     heartbeat_s: int = 60,
     inline: Inline = "",
     inline_input: str = "",
+    inputs: type[Inputs] | None = None,
+    outputs: type[Outputs] | None = None,
     settings: Mapping[str, type[BaseModel]] | None = None,
 ) -> Callable[[Callable[[Call[InputsT]], Awaitable[ResultT]]], Plugin[InputsT, ResultT]]:
     """Make a coroutine function a plugin.
@@ -197,6 +212,9 @@ def plugin(  # noqa: PLR0913  one keyword per trait; nobody passes them all
         heartbeat_s: a step is given up when nothing is heard of it for that many seconds.
         inline: decided by the workflow, without an activity (see `PluginTraits`).
         inline_input: the input with the time of an inline timer.
+        inputs: the model of its inputs where one function serves several plugins; a subclass of the
+            one in the function's signature.
+        outputs: the same for what it declares as outputs; only forms, docs and checks read it.
         settings: what `call.shelf.settings` reads for it, a model by the name of its table.
 
     Raises:
@@ -216,7 +234,8 @@ def plugin(  # noqa: PLR0913  one keyword per trait; nobody passes them all
 
     def decorate(call: Callable[[Call[InputsT]], Awaitable[ResultT]]) -> Plugin[InputsT, ResultT]:
         _check_traits(traits, call)
-        return Plugin(call, traits, name, group, settings or {})
+        about = _About(name, group, settings or {}, inputs, outputs)
+        return Plugin(call, traits, about)
 
     return decorate
 
@@ -334,6 +353,16 @@ def _outputs_of(ref: PluginRef, step: str, hook: Callable[..., object]) -> type[
             "write '-> YourOutputs', where YourOutputs derives from stdops.Outputs, or '-> None'",
         )
     return typing.cast("type[Outputs]", models[0]) if models else None
+
+
+def _narrower(
+    ref: PluginRef, call: Callable[..., object], declared: type[Any], given: type[Any] | None
+) -> type[Any]:
+    """Return the model that is given in place of the declared one, which it must derive from."""
+    if given is None or issubclass(given, declared):
+        return given or declared
+    what = f"is given inputs that do not derive from {declared.__name__}"
+    raise _mistake(ref, call, what, f"write class {given.__name__}({declared.__name__})")
 
 
 def _is_model(kind: object, base: type[BaseModel]) -> bool:

@@ -391,6 +391,7 @@ def _call(
         key=message.key,
         outputs=message.outputs,
         report=ports.report,
+        handle=message.handle,
         publish=publish,
         context=message.context,
         http=ports.http,

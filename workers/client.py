@@ -335,8 +335,8 @@ class Runs:
 # --- pure parts -------------------------------------------------------------------------------
 
 
-def _told_as(error: Exception, run: str) -> StdopsError:
-    """Return one of the SDK's errors as ours."""
+def _told_as(error: Exception, run: str) -> Exception:
+    """Return one of the SDK's errors as ours; a value error that is not about a run stays."""
     match error:
         case WorkflowUpdateRPCTimeoutOrCancelledError():
             return _no_answer(run)

@@ -85,6 +85,13 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         '`raise PluginError("host web-1 is not known")`',
         "Mend what the text names, then `retry` the node, or `skip` it.",
     ),
+    "SOP430": CodeDoc(
+        "no address of a BlueKing system is set",
+        "The workers' settings say where the systems of BlueKing are that plugins call.",
+        "The plugin has nowhere to send its call; nothing was sent.",
+        "`job_fast_execute_script` on workers without `blueking.esb_url`",
+        "Set the address that the message names, start the workers again, then `retry`.",
+    ),
     "SOP431": CodeDoc(
         "settings of a plugin are wrong",
         "A plugin's table of the workers' settings has the fields that the plugin declares.",

@@ -27,7 +27,8 @@ class TimerInputs(Inputs):
     model_config = ConfigDict(extra="ignore")
 
     bk_timing: str = Field(
-        description="Seconds from now, or `YYYY-MM-DD HH:MM:SS` in the project's time zone"
+        description="Seconds from now, or `YYYY-MM-DD HH:MM:SS` in the project's time zone",
+        json_schema_extra={"pattern": rf"^\s*({_SECONDS.pattern}|{_TIME.pattern})\s*$"},
     )
     force_check: bool = Field(default=True, description="A time that has passed is a failure")
 

@@ -24,7 +24,7 @@ from activities.callbacks import CallbackUrls
 from activities.contract import Done, Failed, PluginCall, Polling, Waiting
 from activities.expressions.secrets import Keys
 from activities.http_client import create_client
-from activities.sdk import AnyPlugin
+from activities.sdk import AnyPlugin, LazyVariable, Lookup
 from activities.shelf import Shelf
 from activities.steps import Ports, StepResult, TryAgain, take_step
 from activities.testing.recording import Recording
@@ -73,6 +73,7 @@ class Stage:
         self._start = self._now = start
         self._http = create_client(transport=_Noting(self._outside, self.requests))
         keys = Keys.of(b"a key of this stage, 32 bytes ...")
+        self._tables = settings
         self._shelf = Shelf(settings, CallbackUrls("https://stdops.test", keys, 3600))
 
     async def __aenter__(self) -> Self:
@@ -92,6 +93,10 @@ class Stage:
     def elapsed_s(self) -> float:
         """How long the plugin has taken so far, in seconds of the stage's clock."""
         return (self._now - self._start).total_seconds()
+
+    def nobody_listens(self) -> None:
+        """Be an installation that the outside cannot call back."""
+        self._shelf = Shelf(self._tables)
 
     def wait(self, seconds: float) -> None:
         """Move the clock on."""
@@ -122,10 +127,11 @@ class Stage:
         inputs: Mapping[str, JsonValue],
         data: JsonValue,
         outputs: Mapping[str, JsonValue] | None = None,
+        handle: JsonValue = None,
     ) -> StepResult:
-        """Call back with `data`; `outputs` are those known so far."""
+        """Call back with `data`; `outputs` and `handle` are those known so far."""
         message = self._message(plugin, inputs, "callback")
-        update = {"data": data, "outputs": dict(outputs or {})}
+        update = {"data": data, "outputs": dict(outputs or {}), "handle": handle}
         return await self._step(plugin, message.model_copy(update=update))
 
     async def stop(
@@ -154,6 +160,22 @@ class Stage:
 
         guide = _Rehearsal(step, self._pause, callbacks)
         return await walk(self._message(plugin, inputs, "call"), guide)
+
+    async def look_up(self, variable: LazyVariable, value: JsonValue) -> JsonValue:
+        """Return what a lazy variable makes of its rendered `value`.
+
+        Raises:
+            PluginError: the variable says no.
+        """
+        lookup = Lookup(
+            value=value,
+            context=self._context,
+            http=self._http,
+            shelf=self._shelf,
+            now=lambda: self._now,
+            place={"variable": variable.code},
+        )
+        return await variable.look_up(lookup)
 
     async def _step(
         self, plugin: AnyPlugin, message: PluginCall, *, sent_before: bool = False

@@ -10,7 +10,7 @@ import pytest
 from stdops import OperationRefused
 from tests.helpers.browser import UPDATE, RunPage, open_page
 from tests.helpers.site import Site
-from workers.demo import DETOUR, URL_INPUT
+from workers.demo.release import DETOUR, URL_INPUT
 from workers.demo.target import Target
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from translator.plan import Plan
 from translator.template import SourceTask, Tree
 from workers.cli.wiring import Connection, everything
 from workers.client import Started, StartRequest
-from workers.demo import FILE, template
+from workers.demo.release import FILE, template
 from workers.demo.target import Target
 from workers.importing import load
 from workers.server import EmbeddedServer

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from workers.demo import template
+from workers.demo.release import template
 from workers.demo.target import Target
 from workers.server import EmbeddedServer
 

@@ -380,7 +380,7 @@ async def test_a_bug_in_what_an_event_leads_to_is_not_swallowed() -> None:
 
     task_of_a_node = asyncio.create_task(work())
     await asyncio.wait([task_of_a_node])
-    driver._forget("a", task_of_a_node)
+    driver._forget("a", 1, task_of_a_node)
 
     assert isinstance(driver._broken, KeyError)
     assert driver._steps == 1  # the run's main loop wakes and raises it

@@ -28,7 +28,7 @@ from tests.helpers.browser import (
 )
 from tests.helpers.png import palette_png, read_png
 from tests.helpers.site import UPGRADE, Site, open_site
-from workers.demo import FAILING, URL_INPUT
+from workers.demo.release import FAILING, URL_INPUT
 from workers.demo.target import Target
 
 if TYPE_CHECKING:

@@ -16,6 +16,8 @@ from translator.rules.edges_join_known_nodes import edges_join_known_nodes
 from translator.rules.expressions_evaluate import expressions_evaluate
 from translator.rules.forks_converge import forks_converge
 from translator.rules.gateways_branch import gateways_branch
+from translator.rules.input_choices import input_choices
+from translator.rules.input_patterns import input_patterns
 from translator.rules.input_types import input_types
 from translator.rules.known_inputs import known_inputs
 from translator.rules.known_lazy_types import known_lazy_types
@@ -71,5 +73,7 @@ SPECIFIED_RULES: Final[tuple[Rule, ...]] = (
     known_inputs,
     required_inputs,
     input_types,
+    input_choices,
+    input_patterns,
 )
 """All rules, by code."""

@@ -32,11 +32,17 @@ _MAX_COMPARED: Final = 30
 
 
 class PluginInput(NamedTuple):
-    """One input that a plugin declares."""
+    """One input that a plugin declares.
+
+    `choices`: what it may be, or what its items may be; empty where it is no choice. `pattern`: a
+    regular expression that finds something in every usable text, "" for none.
+    """
 
     name: str
     type: InputType
     required: bool
+    choices: tuple[JsonValue, ...] = ()
+    pattern: str = ""
 
 
 class PluginFacts(NamedTuple):

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 
-from pydantic import JsonValue
-
 from stdops import Diagnostic
 from translator.rules.context import Context, rule
-from translator.rules.plugin_calls import plugin_calls
+from translator.rules.plugin_calls import plugin_calls, shown, written_out
 from translator.values import converts_to, has_type
 
 
@@ -20,21 +18,12 @@ def input_types(context: Context) -> Iterator[Diagnostic]:
     Fix: Write the value in the type that the plugin declares.
     """
     for task, facts in plugin_calls(context):
-        for each in facts.inputs:
-            value = task.inputs.get(each.name)
-            if value is None or value.kind != "plain" or has_type(value.value, each.type):
+        for each, value in written_out(task, facts):
+            if has_type(value.value, each.type):
                 continue
             severity = "warning" if converts_to(value.value, each.type) else "error"
-            given = _name_of(value.value)
+            given = shown(value.value)
             what = f"input {each.name!r} of node {task.name or task.id!r} is {given}"
             fix = f"write it as {each.type}"
             text = f"{what}, {facts.code!r} needs {each.type}"
             yield context.report("SOP405", severity, value.at, text, fix)
-
-
-def _name_of(value: JsonValue) -> str:
-    """Say what JSON type `value` has, with the value itself where it is short."""
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "an array"
-    shown = repr(value)
-    return shown if len(shown) <= 40 else f"{shown[:37]}..."  # noqa: PLR2004  one line of a terminal

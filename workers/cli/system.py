@@ -1,6 +1,7 @@
 """Commands around runs: import, dev, worker, demo."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -226,9 +227,21 @@ async def _plugin_worker(settings: "Settings", registry: "Registry") -> None:
 
 
 @app.command(
-    epilog=epilog("stdops dev", "stdops dev --port 0 --ui-port 0", codes=[Code.UNREACHABLE])
+    epilog=epilog(
+        "stdops dev",
+        "stdops dev --port 0 --ui-port 0",
+        "stdops dev --fake-bk",
+        codes=[Code.UNREACHABLE],
+    )
 )
-def dev(port: Port = None, ui_port: UiPort = None) -> None:
+def dev(
+    port: Port = None,
+    ui_port: UiPort = None,
+    *,
+    fake_bk: Annotated[
+        bool, typer.Option("--fake-bk", help="Run a fake BlueKing platform too, and use it.")
+    ] = False,
+) -> None:
     """Run server, Web UI and worker here, until Ctrl-C."""
     from activities.registry import discover
     from workers.cli.wiring import keep_logs
@@ -240,11 +253,14 @@ def dev(port: Port = None, ui_port: UiPort = None) -> None:
     registry = discover()
     _log_problems(registry)
     with Store.open(settings.store_url) as store:
-        await_now(_dev(settings, store, registry))
+        await_now(_dev(settings, store, registry, fake_bk=fake_bk))
 
 
-async def _dev(settings: "Settings", store: "Store", registry: "Registry") -> None:
+async def _dev(
+    settings: "Settings", store: "Store", registry: "Registry", *, fake_bk: bool
+) -> None:
     import asyncio
+    from contextlib import AsyncExitStack
 
     from workers.cli.wiring import SERVER_LOG
     from workers.client import connect
@@ -258,7 +274,9 @@ async def _dev(settings: "Settings", store: "Store", registry: "Registry") -> No
         ui_port=settings.ui_port,
         log_file=settings.data_dir / SERVER_LOG,
     )
-    async with stop_on_signals(stop), server:
+    async with stop_on_signals(stop), server, AsyncExitStack() as more:
+        if fake_bk:
+            settings = await more.enter_async_context(_with_fake_blueking(settings))
         shown = settings.model_copy(
             update={"ui_url": server.ui_url, "callback_url": settings.own_callback_url}
         )
@@ -268,6 +286,20 @@ async def _dev(settings: "Settings", store: "Store", registry: "Registry") -> No
         typer.echo(f"  data    {settings.data_dir}")
         typer.echo("  next    stdops run FILE --wait  (Ctrl-C here ends server and worker)")
         await serve(client, shown, store, registry, stop=stop)
+
+
+@asynccontextmanager
+async def _with_fake_blueking(settings: "Settings") -> AsyncGenerator["Settings"]:
+    """Run a fake BlueKing platform, and give settings that use it."""
+    from workers.fake_blueking import Platform, free_port, serving, shop
+
+    async with serving(Platform(shop())) as served:
+        chosen = served.worker_settings(settings.receiver_port or free_port())
+        chosen["plugins"] = {**settings.plugins, **chosen["plugins"]}
+        chosen["project"] = {**chosen["project"], **settings.project}
+        chosen["http_allow"] = (*settings.http_allow, "127.0.0.1")
+        typer.echo(f"{typer.style('✓', fg='green')} fake BlueKing  {served.url}/_fake/state")
+        yield settings.model_copy(update=chosen)
 
 
 def _log_problems(registry: "Registry") -> None:
@@ -293,6 +325,7 @@ def _log_problems(registry: "Registry") -> None:
     epilog=epilog(
         "stdops demo",
         "stdops demo --once",
+        "stdops demo --blueking",
         codes=[Code.ERRORS, Code.UNREACHABLE, Code.INTERRUPTED],
     )
 )
@@ -301,8 +334,11 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="Mend the failure too, and end with the run.")
     ] = False,
+    blueking: Annotated[
+        bool, typer.Option("--blueking", help="Change hosts through a fake BlueKing platform.")
+    ] = False,
 ) -> None:
     """Show it all: a release that fails, and how it is mended."""
     from workers.demo import show
 
-    end(await_now(show(once=once)))
+    end(await_now(show(once=once, blueking=blueking)))

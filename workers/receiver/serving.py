@@ -35,7 +35,7 @@ _STOP_S: Final = 5
 """How long a stopping receiver lets requests and deliveries end."""
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn without its own signal handlers: the process has some already."""
 
     @contextlib.contextmanager
@@ -58,7 +58,7 @@ async def receiving(
         courier = Courier(store.inbox, delivery(Runs(client, settings, timeout_s=_DELIVERY_S)))
         desk = Desk(store.inbox, keys.derived(PURPOSE), settings.callback_bytes, _now)
         app = make_app(desk, urlsplit(settings.callback_url).path, courier.wake)
-        server = _Server(_config(app))
+        server = Server(_config(app))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         carrying = asyncio.create_task(courier.run())
         address = _address(listener)

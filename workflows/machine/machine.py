@@ -59,6 +59,14 @@ TIMED: Final[Mapping[TimerKind, tuple[Phase, ...]]] = {
 """The phases in which each kind of timer means something."""
 
 
+def _phases_of(event: TaskEnded | Unstarted) -> tuple[Phase, ...]:
+    """Return the phases in which a step's answer counts; a callback overtakes a poll."""
+    is_poll = (
+        isinstance(event, TaskEnded) and event.asked is not None and event.asked.step == "poll"
+    )
+    return ("polling",) if is_poll else ("calling", "polling")
+
+
 class Given(NamedTuple):
     """What a run is started with.
 
@@ -212,7 +220,7 @@ class Machine:
         return commands
 
     def _end_step(self, event: TaskEnded | Unstarted) -> None:
-        node = self.core.awaiting(event.path, event.entry, "calling", "polling")
+        node = self.core.awaiting(event.path, event.entry, *_phases_of(event))
         if isinstance(event, Unstarted):
             if isinstance(node, Task):
                 tasks.call_again(self.core, event.path, node)

@@ -41,7 +41,8 @@ async def test_a_compressed_answer_is_decoded() -> None:
 
 
 async def test_an_answer_may_have_any_text_in_its_headers() -> None:
-    headers = {"content-disposition": 'attachment; filename="报告.txt"'.encode()}
+    name = b"content-disposition"
+    headers = [(name, 'attachment; filename="报告.txt"'.encode())]
     async with client(httpx.Response(200, headers=headers)) as http:
         response = await http.get("http://outside.test/")
 

@@ -2,7 +2,7 @@ import importlib
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import ConfigDict, Field, JsonValue
@@ -112,6 +112,22 @@ def test_inputs_that_allow_more_are_open() -> None:
     async def opened(call: Call[OpenInputs]) -> None: ...
 
     assert facts_of(opened).open_inputs
+
+
+def test_choices_and_patterns_are_facts_of_an_input() -> None:
+    class Choosing(Inputs):
+        way: Literal["topo", "text"] | None = None
+        ways: tuple[Literal["mail", "sms"], ...] = ()
+        number: str = Field(default="", json_schema_extra={"pattern": r"^\d*$"})
+
+    @plugin("choosing")
+    async def choosing(call: Call[Choosing]) -> None: ...
+
+    assert facts_of(choosing).inputs == (
+        PluginInput("way", "string", required=False, choices=("topo", "text")),
+        PluginInput("ways", "array", required=False, choices=("mail", "sms")),
+        PluginInput("number", "string", required=False, pattern=r"^\d*$"),
+    )
 
 
 def test_schemas_use_the_names_of_templates() -> None:

@@ -7,7 +7,7 @@ from typer.testing import CliRunner, Result
 from stdops import StdopsError
 from workers.cli import app, graph
 from workers.cli.follow import footer, headline
-from workers.demo import template
+from workers.demo.release import template
 
 
 @pytest.fixture(autouse=True)

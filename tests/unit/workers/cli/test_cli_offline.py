@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from workers.cli import app
-from workers.demo import template
+from workers.demo.release import template
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from translator.compile import compile_template
 from translator.plan import Plan
 from workers.cli.follow import headline, stands
 from workers.cli.templates import Source, choose, examine
-from workers.demo import template
+from workers.demo.release import template
 from workers.demo.target import Target
 from workers.rehearsal import Attempt, Mocks, Rehearsed, failing, read_mocks, rehearse
 

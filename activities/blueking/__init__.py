@@ -1,0 +1,1 @@
+"""The BlueKing platform: its clients, and the plugins that call them."""

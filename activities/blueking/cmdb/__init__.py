@@ -1,0 +1,1 @@
+"""Components of CMDB: hosts moved and changed, sets and modules made, changed and deleted."""

@@ -1,0 +1,1 @@
+"""Components of JOB: scripts, plans, files, and what they have in common."""

@@ -1,0 +1,1 @@
+"""Components of the monitoring platform: shields that keep alarms quiet for a while."""

@@ -1,0 +1,1 @@
+"""Components of the node manager: agents, proxies and their plugins on hosts."""

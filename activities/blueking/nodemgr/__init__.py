@@ -1,0 +1,1 @@
+"""Components of the newer node manager: nodes and their plugins."""

@@ -1,0 +1,1 @@
+"""Lazy variables that ask the platform when a run needs them."""
