@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, Protocol, assert_never
 
 import structlog
 from pydantic import JsonValue, ValidationError
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, bound_contextvars
 from structlog.typing import FilteringBoundLogger
 from temporalio import activity
 from temporalio.common import RawValue
@@ -225,8 +225,9 @@ def _evaluate_activity(edge: _Edge) -> Callable[..., Any]:
 
 async def _outcome(edge: _Edge, call: PluginCall, trail: Trail) -> Outcome:
     """Take one step, whatever happens: a bug of ours must not make the server repeat for ever."""
-    attempt = activity.info().attempt
-    with opening(edge.keys) as secrets, bound_contextvars(**place_of(call), attempt=attempt):
+    # an activity has a context of its own, so nothing has to be unbound
+    bind_contextvars(**place_of(call), attempt=activity.info().attempt)
+    with opening(edge.keys) as secrets:
         try:
             return await _run_step(edge, call, secrets, trail)
         except ApplicationError:
@@ -265,7 +266,8 @@ async def _take(
     """
     manner = _Manner(call.strict, call.raw, plugin.traits.secrets)
     try:
-        opened = secrets.open_call(call.model_copy(update=pulse.trail.news()))
+        news = pulse.trail.news()
+        opened = secrets.open_call(call.model_copy(update=news) if news else call)
         rendered, warnings = await _evaluated(edge, opened.unresolved, call.context, manner)
     except (EvaluationError, SecretError, StdopsError) as error:
         text = f"inputs hydrate failed({error}), check node log for details"
@@ -273,7 +275,9 @@ async def _take(
     inputs = merged_inputs(opened, rendered)
     for name in plugin.traits.secrets:
         secrets.remember(inputs.get(name))
-    shown = merged_inputs(call, secrets.guarded(call.unresolved.values, rendered))
+    shown: dict[str, JsonValue] | None = None
+    if call.unresolved.values:
+        shown = merged_inputs(call, secrets.guarded(call.unresolved.values, rendered))
     ports = Ports(edge.http, edge.shelf, _now, _masked_report(pulse, secrets))
     ready = opened.model_copy(update={"inputs": inputs})
     sent_before = call.step == "call" and pulse.trail.not_taken != activity.info().attempt - 1
@@ -281,8 +285,7 @@ async def _take(
     # what the outside answers to a call is the handle by which its work is stopped
     has_handle = call.step == "call" and plugin.stop_fn is not None
     result = await (finishing(step) if has_handle else step)
-    told = _Rendered(shown if call.unresolved.values else None, warnings)
-    return _without_secrets(result, secrets), told
+    return _without_secrets(result, secrets), _Rendered(shown, warnings)
 
 
 def _masked_report(pulse: "_Pulse", secrets: Opening) -> Progress:

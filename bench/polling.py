@@ -27,7 +27,7 @@ from temporalio.client import Client
 from activities.expressions import Sandbox
 from activities.registry import Registry
 from activities.sdk import Call, Inputs, Outputs, StillRunning, plugin
-from bench.server import LONGEST_S, QUEUE, ROOT, Handle
+from bench.server import COMPILED, LONGEST_S, QUEUE, ROOT, Handle
 from translator.plan import (
     Branch,
     Converge,
@@ -159,7 +159,7 @@ async def worker_process(address: str, store_url: str) -> AsyncGenerator[Worker]
         *(sys.executable, "-m", "bench.polling", "--worker", address, store_url),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "STDOPS_LOG_LEVEL": "warning"},
+        env={**os.environ, **COMPILED, "STDOPS_LOG_LEVEL": "warning"},
         cwd=ROOT,
     )
     try:

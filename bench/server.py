@@ -51,6 +51,12 @@ CALLED: Final = PluginRef(code="echo")
 QUICK: Final = PluginRef(code="quick_echo")
 INLINE: Final = PluginRef(code="bk_display", version="v1.0")
 LONGEST_S: Final = 600
+COMPILED: Final = {
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "stdops-bench"),
+}
+"""Lets Python keep compiled modules, as an installed package has them: the workflow sandbox loads
+the driver once for each run, and would compile it each time."""
 
 Handle = WorkflowHandle[Any, Any]
 
@@ -167,7 +173,7 @@ async def worker_process(address: str, store_url: str) -> AsyncGenerator[Worker]
         *(sys.executable, "-m", "bench.server", "--worker", address, store_url),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "STDOPS_LOG_LEVEL": "warning"},
+        env={**os.environ, **COMPILED, "STDOPS_LOG_LEVEL": "warning"},
         cwd=ROOT,
     )
     try:
