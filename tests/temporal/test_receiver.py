@@ -139,7 +139,7 @@ async def test_a_callback_ends_the_node_that_waits_for_it(site: Site) -> None:
         answer = await site.post({"ok": True})
         ended = await result(run)
 
-    assert answer == (202, "received")
+    assert answer == (200, "received")
     assert ended["outputs"] == {"answer": {"ok": True}}
     await site.settled()
     assert site.inbox(run) == [("delivered", {"ok": True}, 1)]
@@ -164,9 +164,9 @@ async def test_a_doubled_callback_counts_once_and_a_late_one_is_refused_with_its
         late = await site.post("second")
     await site.settled()
 
-    assert answers[0] == (202, "received")
+    assert answers[0] == (200, "received")
     assert answers[1][0] == 200
-    assert late == (202, "received")
+    assert late == (200, "received")
     assert site.inbox(run) == [("delivered", "first", 2), ("refused", "second", 1)]
     assert "has ended" in inbox_of(site.store, run.id)[1].reason
 
@@ -201,7 +201,7 @@ async def test_a_callback_is_kept_while_temporal_is_away_and_delivered_when_it_i
     async with site.receiver():
         ended = await result(run)
 
-    assert answer == (202, "received")
+    assert answer == (200, "received")
     assert kept == [("received", "kept", 1)]
     assert ended["outputs"] == {"answer": "kept"}
 

@@ -103,7 +103,7 @@ class Desk:
             copies=kept.callback.copies,
         )
         if kept.is_new:
-            return Answer(202, "received", "kept, and on its way to the node")
+            return Answer(200, "received", "kept, and on its way to the node")
         return _known(kept.callback)
 
     def refuse_large(self, claims: Claims) -> Answer:
