@@ -178,11 +178,15 @@ async def mend_all(site: Site, mended: list[Mended]) -> None:
     """Look at what stands failed, and move it by what the ledger says; until cancelled."""
     while True:
         await asyncio.sleep(PAUSE_S)
-        try:
-            for found in await site.runs.list(state="Failed", limit=1000):
-                await mend(site, found.workflow_id, mended)
-        except StdopsError:
-            continue  # its worker is dead just now
+        for run in await failed_runs(site):
+            try:
+                await mend(site, run, mended)
+            except StdopsError:
+                continue  # its worker is dead just now, or it has ended
+
+
+async def failed_runs(site: Site) -> list[str]:
+    return [found.workflow_id for found in await site.runs.list(state="Failed", limit=1000)]
 
 
 async def mend(site: Site, run: str, mended: list[Mended]) -> None:

@@ -89,6 +89,7 @@ class Driver:
         self._opening = False
         self._executing = 0
         self._steps = 0
+        self._asked = 0
         self._finish: Finish | None = None
         self._broken: BaseException | None = None
         self._published: tuple[str, int] = ("", 0)
@@ -174,6 +175,7 @@ class Driver:
         """Publish changes until the run ends, or goes on in a fresh history."""
         while self._finish is None:
             self._publish()
+            self._leave_trace()
             seen = self._steps
             await workflow.wait_condition(
                 lambda seen=seen: self._finish is not None or self._steps != seen
@@ -198,6 +200,16 @@ class Driver:
         await workflow.wait_condition(
             lambda: not self._handles and workflow.all_handlers_finished()
         )
+
+    def _leave_trace(self) -> None:
+        """Write something into the history after what has led to no command.
+
+        Else a worker without the run in memory may take it together with the verb that comes next,
+        in another order than the replays after it: the run would be lost (decision 10).
+        """
+        if not self._asked:
+            listing.leave_trace(self._steps)
+        self._asked = 0
 
     # --- rolling over ---
 
@@ -280,6 +292,7 @@ class Driver:
 
     def _keep(self, path: NodePath, number: int, work: Coroutine[Any, Any, None]) -> None:
         """Start work and hold it until it is done."""
+        self._asked += 1
         task = asyncio.create_task(work)
         self._handles.setdefault(path, []).append((number, task))
         task.add_done_callback(lambda done: self._forget(path, number, done))
@@ -437,7 +450,7 @@ class Driver:
             listing.keep_memo(machine.plan, self._digest)
         constant = listing.constant_texts(machine) if first else {}
         texts = {"StdopsState": shown[0], **constant}
-        listing.write(machine.core.settings.search_attributes, texts, shown[1])
+        self._asked += listing.write(machine.core.settings.search_attributes, texts, shown[1])
 
     def _report(self) -> None:
         """Tell the parent, if there is one, how the run stands, when that changes."""

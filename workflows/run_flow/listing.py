@@ -1,7 +1,7 @@
 """What the Web UI's list of runs shows and finds: search attributes and the memo."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
@@ -12,9 +12,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows.machine.machine import Machine
     from workflows.messages import RunInput
 
+TRACE: Final = "steps"
+"""Memo that counts what has happened, written where nothing else is."""
 
-def write(known: Sequence[str], texts: Mapping[str, str], failed: int) -> None:
-    """Write those search attributes that the server knows; any other would fail the task."""
+
+def write(known: Sequence[str], texts: Mapping[str, str], failed: int) -> bool:
+    """Write those search attributes that the server knows; any other would fail the task.
+
+    Returns whether there was something to write.
+    """
     updates: list[SearchAttributeUpdate[Any]] = [
         SearchAttributeKey.for_keyword(key).value_set(text)
         for key, text in texts.items()
@@ -25,6 +31,7 @@ def write(known: Sequence[str], texts: Mapping[str, str], failed: int) -> None:
     if updates:
         # the SDK's own signature leaves the value's type open
         workflow.upsert_search_attributes(updates)  # pyright: ignore[reportUnknownMemberType]
+    return bool(updates)
 
 
 def constant_texts(machine: Machine) -> dict[str, str]:
@@ -50,6 +57,11 @@ def told_attributes(error: ActivityError) -> list[str]:
     """Return the search attributes that the server knows, as the refusal of a plan tells them."""
     details = error.cause.details if isinstance(error.cause, ApplicationError) else ()
     return [str(name) for name in details]
+
+
+def leave_trace(steps: int) -> None:
+    """Count in the memo what has happened, so that the history has something of it."""
+    workflow.upsert_memo({TRACE: steps})
 
 
 def keep_memo(plan: Plan, digest: str) -> None:

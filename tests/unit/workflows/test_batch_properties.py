@@ -46,7 +46,7 @@ from translator.plan import (
     Write,
 )
 from translator.values import is_sealed
-from workers.client import DATA_CONVERTER
+from workers.payloads import DATA_CONVERTER
 from workflows.calls import batch_of, call_of
 from workflows.machine.events import Evaluated, RunTask, SetTimer, TaskEnded
 from workflows.machine.machine import Given
@@ -324,7 +324,7 @@ async def both(case: Case) -> tuple[Played, Played]:
 
 
 @given(case=cases())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_batches_change_nothing_but_the_number_of_activities(case: Case) -> None:
     alone, batched = asyncio.run(both(case))
 

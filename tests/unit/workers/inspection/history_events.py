@@ -6,7 +6,15 @@ from typing import Any
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.history.v1 import HistoryEvent
 
-from activities.contract import Outcome, OutcomeMessage, PluginCall
+from activities.contract import (
+    BATCH,
+    BatchedCall,
+    BatchResult,
+    Outcome,
+    OutcomeMessage,
+    PluginBatch,
+    PluginCall,
+)
 from translator.plan import PluginRef
 from workers.payloads import DATA_CONVERTER
 
@@ -36,6 +44,27 @@ def scheduled(
     told = event.activity_task_scheduled_event_attributes
     told.activity_type.name = "echo"
     told.input.CopyFrom(payloads(call))
+    return event
+
+
+def scheduled_batch(number: int, *nodes: str) -> HistoryEvent:
+    """A batch of calls, one for each node, is scheduled."""
+    ref = PluginRef(code="echo", version="legacy")
+    calls = [PluginCall(plugin=ref, run="r", node=node, entry=1, name=node) for node in nodes]
+    event = at(number)
+    told = event.activity_task_scheduled_event_attributes
+    told.activity_type.name = BATCH
+    batch = PluginBatch(calls=tuple(BatchedCall(call=call) for call in calls))
+    told.input.CopyFrom(payloads(batch))
+    return event
+
+
+def completed_batch(number: int, of: int, *outcomes: Outcome) -> HistoryEvent:
+    """A batch ends with the outcomes of those that were started."""
+    event = at(number)
+    told = event.activity_task_completed_event_attributes
+    told.scheduled_event_id = of
+    told.result.CopyFrom(payloads(BatchResult(outcomes=outcomes)))
     return event
 
 

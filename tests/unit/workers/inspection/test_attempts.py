@@ -1,7 +1,13 @@
 from temporalio.api.history.v1 import HistoryEvent
 
 from activities.contract import Done, Failed, Polling, Waiting
-from tests.unit.workers.inspection.history_events import at, completed, scheduled
+from tests.unit.workers.inspection.history_events import (
+    at,
+    completed,
+    completed_batch,
+    scheduled,
+    scheduled_batch,
+)
 from workers.inspection.attempts import Attempt, attempts_of
 
 
@@ -32,6 +38,21 @@ async def test_the_steps_of_one_start_are_one_attempt() -> None:
     )
 
     assert (found.steps, found.outcome, found.ended) == (["call", "poll"], "done", 9)
+
+
+async def test_each_call_of_a_batch_that_was_started_is_an_attempt() -> None:
+    first, second, third = await attempts_of(
+        [
+            scheduled_batch(1, "a", "b", "c"),
+            completed_batch(3, 1, Done(outputs={"n": 1}), Failed(error="no")),
+            scheduled(4, "c"),
+        ]
+    )
+
+    assert (first.node, first.outcome, first.outputs) == ("a", "done", {"n": 1})
+    assert (second.node, second.outcome, second.error) == ("b", "failed", "no")
+    assert (second.started, second.ended) == (1, 3)
+    assert (third.node, third.outcome, third.started) == ("c", "running", 4)
 
 
 async def test_a_retry_is_another_attempt_with_another_number() -> None:

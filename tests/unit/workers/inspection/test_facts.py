@@ -50,6 +50,12 @@ def test_an_id_without_a_step_is_a_call() -> None:
     assert found.queue == "stdops"
 
 
+def test_the_id_of_a_batch_says_how_many_travel_with_the_first() -> None:
+    found = pending_of(activity("sub/a:2+15"), [], "stdops")
+
+    assert (found.path, found.entry, found.step, found.more) == ("sub/a", 2, "call", 15)
+
+
 def test_an_activity_of_no_node_has_no_path() -> None:
     assert pending_of(activity("load_plan"), [], "stdops").path == ""
 
