@@ -91,7 +91,10 @@ class Site:
 async def open_site(folder: Path) -> AsyncGenerator[Site]:
     """Run server, Web UI and worker for as long as the context lasts; `folder` is theirs."""
     settings = Settings(
-        data_dir=folder, store_url=f"sqlite:///{folder / 'store.db'}", graceful_shutdown_s=2
+        data_dir=folder,
+        store_url=f"sqlite:///{folder / 'store.db'}",
+        graceful_shutdown_s=2,
+        http_allow=("127.0.0.1",),  # where the release's target is
     )
     server = EmbeddedServer(ui_port=0, log_file=folder / "temporal.log")
     with Store.open(settings.store_url) as store:

@@ -64,7 +64,11 @@ async def target() -> AsyncGenerator[Target]:
 def env(server: EmbeddedServer) -> Env:
     """Settings that lead the commands to the tests' server, with a queue of their own."""
     queue = f"cli-{secrets.token_hex(4)}"
-    return {"TEMPORAL_ADDRESS": server.address, "STDOPS_TASK_QUEUE": queue}
+    return {
+        "TEMPORAL_ADDRESS": server.address,
+        "STDOPS_TASK_QUEUE": queue,
+        "STDOPS_HTTP_ALLOW": "127.0.0.1",  # where the release's target is
+    }
 
 
 @pytest.fixture

@@ -36,7 +36,9 @@ async def served(client: Client, tmp_path_factory: pytest.TempPathFactory) -> As
     """A worker on the queue that the page names, with the template that it starts."""
     folder = tmp_path_factory.mktemp("clients")
     url = f"sqlite:///{folder / 'store.db'}"
-    settings = Settings(data_dir=folder, store_url=url, graceful_shutdown_s=2)
+    settings = Settings(
+        data_dir=folder, store_url=url, graceful_shutdown_s=2, http_allow=("127.0.0.1",)
+    )
     stop = asyncio.Event()
     with Store.open(url) as store:
         keep_upgrade(store)
