@@ -29,7 +29,7 @@ lint: $(STAMP)  ## format, lint, types, import contracts
 	$(BIN)/lint-imports
 
 test: lint  ## lint and all tests but the long proofs
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: lint  ## everything, the long proofs too
 	$(BIN)/pytest -m "slow or not slow"

@@ -25,7 +25,7 @@ async def process_of(args: tuple[str, ...], env: Env) -> asyncio.subprocess.Proc
         "-m",
         "stdops",
         *args,
-        env={**os.environ, **env},
+        env={**os.environ, "STDOPS_HTTP_ALLOW": "127.0.0.1", **env},  # where the target is
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -67,7 +67,6 @@ def env(server: EmbeddedServer) -> Env:
     return {
         "TEMPORAL_ADDRESS": server.address,
         "STDOPS_TASK_QUEUE": queue,
-        "STDOPS_HTTP_ALLOW": "127.0.0.1",  # where the release's target is
     }
 
 
