@@ -4,7 +4,6 @@ A step that the outside does not take, or that does not reach it, is tried again
 often that was, what went wrong last and when it is tried next stands in its pending activity.
 """
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -12,7 +11,8 @@ from typing import Final, NamedTuple
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo
 
-_STEP: Final = re.compile(r"(?P<node>.+):(?P<entry>\d+)(?::(?P<step>[a-z]+)\d*)?")
+from workflows.activity_ids import read_activity_id
+
 _GOES_ON: Final = "StillRunning"
 
 
@@ -43,13 +43,13 @@ def told(trouble: Trouble, now: datetime) -> str:
 
 
 def _trouble(pending: PendingActivityInfo) -> Trouble | None:
-    named = _STEP.fullmatch(pending.activity_id)
+    named = read_activity_id(pending.activity_id)
     reason = _reason(pending.last_failure) if pending.HasField("last_failure") else ""
     if named is None or not reason:
         return None
     waits = pending.HasField("next_attempt_schedule_time")
     next_at = pending.next_attempt_schedule_time.ToDatetime(UTC) if waits else None
-    return Trouble(named["node"], named["step"] or "call", pending.attempt, reason, next_at)
+    return Trouble(named.path, named.step, pending.attempt, reason, next_at)
 
 
 def _reason(failure: Failure) -> str:

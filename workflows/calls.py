@@ -41,14 +41,6 @@ def batch_of(command: RunTask, machine: Machine, run: str) -> PluginBatch:
     )
 
 
-def activity_id(command: RunTask, number: int) -> str:
-    """Return node path and entry; later steps of an execution are told apart by `number`."""
-    name = f"{command.path}:{command.entry}"
-    if command.then:
-        return f"{name}+{len(command.then)}"
-    return name if command.step == "call" else f"{name}:{command.step}{number}"
-
-
 def summary_of(command: RunTask) -> str:
     """Return what the timeline shows for a step."""
     name = command.name or command.path

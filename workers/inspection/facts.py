@@ -3,7 +3,6 @@
 All of it can be had without a worker, and nothing here asks one.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -31,20 +30,18 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.dispatch import Trail
+from activities.trail import Trail
 from translator.plan import NodePath
 from translator.values import without_sealed
 from workers.client import Runs
 from workers.payloads import DATA_CONVERTER
+from workflows.activity_ids import ActivityName, read_activity_id
 from workflows.machine.view.outside import outside_of
 
 FRESH_S: Final = 75.0
 """A worker that lives asks for work at least once a minute; the server lists one that has gone for
 minutes more."""
 
-_ID: Final = re.compile(
-    r"(?P<path>.+):(?P<entry>\d+)(?:\+(?P<more>\d+)|:(?P<step>[a-z]+)\d*)?", re.DOTALL
-)
 _LOOK_BACK: Final = 30
 _STATES: Final[Mapping[int, str]] = {
     PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED: "scheduled",
@@ -203,16 +200,16 @@ def facts_of(
 
 def pending_of(info: PendingActivityInfo, details: list[Any], queue: str) -> Pending:
     """Return an activity under way; `details` is its decoded heartbeat."""
-    named = _ID.fullmatch(info.activity_id)
+    named = read_activity_id(info.activity_id) or ActivityName("", 0, "")
     trail = _trail(details)
     outside = outside_of(trail.handle, trail.outputs)
     waits = info.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     return Pending(
         id=info.activity_id,
         type=info.activity_type.name,
-        path=named["path"] if named else "",
-        entry=int(named["entry"]) if named else 0,
-        step=(named["step"] or "call") if named else "",
+        path=named.path,
+        entry=named.entry,
+        step=named.step,
         queue=info.activity_options.task_queue.name or queue,
         state="paused" if info.paused else _STATES.get(info.state, ""),
         attempt=info.attempt,
@@ -226,7 +223,7 @@ def pending_of(info: PendingActivityInfo, details: list[Any], queue: str) -> Pen
         progress=_shown(trail.progress),
         url=outside.url,
         work=outside.id,
-        more=int(named["more"] or 0) if named else 0,
+        more=named.more,
     )
 
 

@@ -31,7 +31,8 @@ with workflow.unsafe.imports_passed_through():
         OutcomeMessage,
     )
     from translator.plan import ROOT, Literal, NodePath, Variable
-    from workflows.calls import activity_id, batch_of, call_of, summary_of
+    from workflows.activity_ids import activity_id
+    from workflows.calls import batch_of, call_of, summary_of
     from workflows.inputs import read_inputs
     from workflows.machine.core import Observer
     from workflows.machine.events import (

@@ -33,6 +33,7 @@ def pending(
         ("deploy:1", "deploy", "call"),
         ("canary/observe:2:poll17", "canary/observe", "poll"),
         ("a:b:1:stop3", "a:b", "stop"),
+        ("a:1+7", "a", "call"),
     ],
 )
 def test_a_step_that_is_tried_again_is_named_by_its_node(name: str, node: str, step: str) -> None:
