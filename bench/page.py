@@ -18,7 +18,8 @@ from typing import Any, Final
 from temporalio.service import RPCError
 
 from activities.contract import RunSettings
-from bench.server import CALLED, QUEUE, Handle, Row, Shape, Side, chain, measure, worker_process
+from bench.server import CALLED, QUEUE, Handle, Row, Shape, Side, chain, measure
+from bench.worker_process import worker_process
 from tests.helpers.pictures import NOW, half_way, large
 from workers.client import connect
 from workers.server import EmbeddedServer
@@ -84,7 +85,10 @@ async def rows(*, quick: bool) -> list[Row]:
                 return client.start_workflow("RunFlow", given, id=name, task_queue=QUEUE)
 
             plain = Side("alone", start)
-            async with worker_process(server.address, url) as worker, watched(plain) as seen:
+            async with (
+                worker_process("bench.server", server.address, url) as worker,
+                watched(plain) as seen,
+            ):
                 shape = Shape(f"chain of {length}", 1, length, (plain, seen))
                 await measure(client, worker, shape, 1)  # warms caches and imports
                 return await measure(client, worker, shape, 1 if quick else 3)

@@ -8,15 +8,13 @@ handed to the worker; the server is asked for that ten times a minute, so it is 
 
 import argparse
 import asyncio
-import json
 import os
 import resource
 import secrets
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -27,7 +25,8 @@ from temporalio.client import Client
 from activities.expressions import Sandbox
 from activities.registry import Registry
 from activities.sdk import Call, Inputs, Outputs, StillRunning, plugin
-from bench.server import COMPILED, LONGEST_S, QUEUE, ROOT, Handle
+from bench.server import LONGEST_S, QUEUE, Handle
+from bench.worker_process import Worker, answer, worker_process
 from translator.plan import (
     Branch,
     Converge,
@@ -104,7 +103,7 @@ def fork(nodes: int, every_s: float) -> Plan:
 
 
 async def work(address: str, store_url: str) -> None:
-    """Serve; prints what was used so far for each line that comes in."""
+    """Serve, and tell what was used so far, and how often it has looked, when asked."""
     client = await connect(Settings(), address=address)
     settings = Settings(task_queue=QUEUE, store_url=store_url, graceful_shutdown_s=0)
     registry = Registry([watch])
@@ -114,8 +113,7 @@ async def work(address: str, store_url: str) -> None:
             Sandbox(processes=1) as sandbox,
             build_worker(client, settings, worker_parts(registry, sandbox, loader)),
         ):
-            while await asyncio.to_thread(sys.stdin.readline):
-                print(json.dumps(_usage()), flush=True)
+            await answer(_usage)
     os._exit(0)  # the SDK's threads may abort an interpreter that exits by itself
 
 
@@ -123,51 +121,6 @@ def _usage() -> dict[str, float]:
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     rss_mb = pages * resource.getpagesize() / 1e6
     return {"cpu_s": time.process_time(), "rss_mb": rss_mb, "looks": looks[0]}
-
-
-class Usage(NamedTuple):
-    """What the worker's process has used so far, and how often it has looked."""
-
-    cpu_s: float
-    rss_mb: float
-    looks: int
-
-
-class Worker:
-    """The worker's process."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def usage(self) -> Usage:
-        """Ask what was used so far."""
-        assert self._process.stdin is not None  # noqa: S101  piped; for the type checker
-        assert self._process.stdout is not None  # noqa: S101  as above
-        self._process.stdin.write(b"\n")
-        while True:  # the log goes the same way
-            line = (await self._process.stdout.readline()).decode()
-            if not line:
-                raise RuntimeError("the worker has ended")
-            if line.startswith("{"):
-                return Usage(**json.loads(line))
-
-
-@asynccontextmanager
-async def worker_process(address: str, store_url: str) -> AsyncGenerator[Worker]:
-    """Run the worker as long as the context lasts."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.polling", "--worker", address, store_url),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, **COMPILED, "STDOPS_LOG_LEVEL": "warning"},
-        cwd=ROOT,
-    )
-    try:
-        yield Worker(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 # --- measuring --------------------------------------------------------------------------------
@@ -198,12 +151,12 @@ async def until_all_poll(handles: Sequence[Handle], worker: Worker, nodes: int) 
         looked, pending = 0, 0
         while looked < nodes or pending < nodes:
             await asyncio.sleep(1)
-            looked, pending = (await worker.usage()).looks, (await see(handles)).pending
+            looked, pending = (await worker.figures())["looks"], (await see(handles)).pending
 
 
 async def measure(client: Client, worker: Worker, plan: Plan, given: argparse.Namespace) -> str:
     """Start the runs, watch them, and say what it took."""
-    empty = await worker.usage()
+    empty = await worker.figures()
     ask = {"template": plan.template_key, "digest": plan.digest}
     handles = [
         await client.start_workflow(
@@ -213,22 +166,22 @@ async def measure(client: Client, worker: Worker, plan: Plan, given: argparse.Na
     ]
     nodes = given.runs * given.nodes
     await until_all_poll(handles, worker, nodes)
-    before, usage, begun = await see(handles), await worker.usage(), time.perf_counter()
+    before, usage, begun = await see(handles), await worker.figures(), time.perf_counter()
     samples: list[int] = []
     for _ in range(round(given.minutes * SAMPLES_A_MINUTE)):
         await asyncio.sleep(60 / SAMPLES_A_MINUTE)
         samples.append((await see(handles)).started)
-    after, used = await see(handles), await worker.usage()
+    after, used = await see(handles), await worker.figures()
     minutes = (time.perf_counter() - begun) / 60
     for handle in handles:
         await handle.terminate()
     per_run, new = after.events / given.runs, after.events - before.events
     lines = [
         f"{nodes} nodes polling every {given.every:g} s in {given.runs} runs, {minutes:.1f} min",
-        f"polls a minute            {(used.looks - usage.looks) / minutes:10,.0f}",
+        f"polls a minute            {(used['looks'] - usage['looks']) / minutes:10,.0f}",
         f"slots used, mean (most)   {sum(samples) / len(samples):10.1f} ({max(samples)})",
-        f"worker CPU s a minute     {(used.cpu_s - usage.cpu_s) / minutes:10.2f}",
-        f"worker RSS MB (before)    {used.rss_mb:10.0f} ({empty.rss_mb:.0f})",
+        f"worker CPU s a minute     {(used['cpu_s'] - usage['cpu_s']) / minutes:10.2f}",
+        f"worker RSS MB (before)    {used['rss_mb']:10.0f} ({empty['rss_mb']:.0f})",
         f"events a run (new of all) {per_run:10.0f} ({new})",
     ]
     return "\n".join(lines)
@@ -243,7 +196,7 @@ async def table(given: argparse.Namespace) -> str:
             store.save_plan(plan)
         async with EmbeddedServer() as server:
             client = await connect(Settings(), address=server.address)
-            async with worker_process(server.address, url) as worker:
+            async with worker_process("bench.polling", server.address, url) as worker:
                 return await measure(client, worker, plan, given)
 
 

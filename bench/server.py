@@ -12,8 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +23,7 @@ from activities.registry import Registry, discover
 from activities.sdk import Call, Inputs, Outputs, plugin
 from bench.by_hand import BRANCHES, HandChain, HandForked, load_input, step
 from bench.machine import chain as inline_or_called_chain
+from bench.worker_process import Worker, answer, worker_process
 from translator.plan import (
     Branch,
     Converge,
@@ -45,18 +45,11 @@ from workers.settings import Settings
 from workers.store import Store
 from workers.worker import WorkerParts, build_worker, worker_parts
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 QUEUE: Final = "bench"
 CALLED: Final = PluginRef(code="echo")
 QUICK: Final = PluginRef(code="quick_echo")
 INLINE: Final = PluginRef(code="bk_display", version="v1.0")
 LONGEST_S: Final = 600
-COMPILED: Final = {
-    "PYTHONDONTWRITEBYTECODE": "",
-    "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "stdops-bench"),
-}
-"""Lets Python keep compiled modules, as an installed package has them: the workflow sandbox loads
-the driver once for each run, and would compile it each time."""
 
 Handle = WorkflowHandle[Any, Any]
 
@@ -128,7 +121,7 @@ def forked(ref: PluginRef) -> Plan:
 
 
 async def work(address: str, store_url: str) -> None:
-    """Serve both sides; prints the CPU seconds used so far for each line that comes in."""
+    """Serve both sides, and tell the CPU seconds used so far when asked."""
     client = await connect(Settings(), address=address)
     settings = Settings(task_queue=QUEUE, store_url=store_url, graceful_shutdown_s=0)
     registry = Registry([echo, quick_echo, *discover().plugins()])
@@ -142,46 +135,8 @@ async def work(address: str, store_url: str) -> None:
                 interceptors=ours.interceptors,
             )
             async with build_worker(client, settings, both):
-                while await asyncio.to_thread(sys.stdin.readline):
-                    print(time.process_time(), flush=True)
+                await answer(lambda: {"cpu_s": time.process_time()})
     os._exit(0)  # the SDK's threads may abort an interpreter that exits by itself
-
-
-class Worker:
-    """The worker's process, asked for its CPU time."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def cpu_s(self) -> float:
-        """Return the CPU seconds that the worker has used."""
-        assert self._process.stdin is not None  # noqa: S101  piped; for the type checker
-        assert self._process.stdout is not None  # noqa: S101  as above
-        self._process.stdin.write(b"\n")
-        while True:  # the log goes the same way
-            line = (await self._process.stdout.readline()).decode()
-            if not line:
-                raise RuntimeError("the worker has ended")
-            if line.strip().replace(".", "", 1).isdigit():
-                return float(line)
-
-
-@asynccontextmanager
-async def worker_process(address: str, store_url: str) -> AsyncGenerator[Worker]:
-    """Run the worker as long as the context lasts."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.server", "--worker", address, store_url),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, **COMPILED, "STDOPS_LOG_LEVEL": "warning"},
-        cwd=ROOT,
-    )
-    try:
-        yield Worker(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 # --- measuring --------------------------------------------------------------------------------
@@ -221,13 +176,14 @@ class _Round(NamedTuple):
 
 async def play(worker: Worker, shape: Shape, side: Side) -> _Round:
     """Run a shape once."""
-    before, started = await worker.cpu_s(), time.perf_counter()
+    before, started = await worker.figures(), time.perf_counter()
     ids = [f"{side.name}-{secrets.token_hex(6)}" for _ in range(shape.runs)]
     handles = await asyncio.gather(*(side.start(name) for name in ids))
     async with asyncio.timeout(LONGEST_S):
         await asyncio.gather(*(handle.result() for handle in handles))
     seconds = time.perf_counter() - started
-    return _Round(seconds, await worker.cpu_s() - before, handles[-1])
+    used = (await worker.figures())["cpu_s"] - before["cpu_s"]
+    return _Round(seconds, used, handles[-1])
 
 
 async def events_of(client: Client, handle: Handle) -> int:
@@ -297,7 +253,7 @@ async def rows(*, quick: bool) -> list[Row]:
         async with EmbeddedServer() as server:
             client = await connect(Settings(), address=server.address)
             with Store.open(url) as store:
-                async with worker_process(server.address, url) as worker:
+                async with worker_process("bench.server", server.address, url) as worker:
                     wanted = shapes(client, store, quick=quick)
                     for shape in wanted:  # warms caches and imports on both sides
                         await measure(client, worker, shape._replace(runs=1), 1)
