@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple, cast
 from pydantic import JsonValue
 
 from activities.blueking.client import BlueKing, Json, as_rows
+from activities.blueking.form import Fields
 from activities.blueking.hosts import Scope
 from activities.calls import PluginError
 
@@ -51,18 +52,23 @@ class Topology(NamedTuple):
 
 
 async def places(
-    bk: BlueKing, scope: Scope, method: str, topo: object, text: str, level: Level
+    bk: BlueKing, scope: Scope, form: Fields, prefix: str, level: Level, *, method: str = ""
 ) -> list[int]:
-    """Return the ids of the places that a form names by `topo` or by `text`.
+    """Return the ids of the places that a form names by `<prefix>_topo` or `<prefix>_text`.
+
+    Which of the two says its field `method`, `<prefix>_method` unless it is called otherwise.
 
     Raises:
         PluginError: the method is unknown, or a line names no place of the level.
     """
-    if method == "topo":
-        return topo_ids(topo, "" if level == "parent" else level)
-    if method == "text":
-        return [place.id for place in await places_by_names(bk, scope, text, level)]
-    raise PluginError(UNKNOWN_METHOD)
+    ticked, text = form.items(f"{prefix}_topo"), form.text(f"{prefix}_text")
+    match form.line(method or f"{prefix}_method"):
+        case "topo":
+            return topo_ids(ticked, "" if level == "parent" else level)
+        case "text":
+            return [place.id for place in await places_by_names(bk, scope, text, level)]
+        case _:
+            raise PluginError(UNKNOWN_METHOD)
 
 
 def topo_ids(chosen: object, kind: str = "") -> list[int]:

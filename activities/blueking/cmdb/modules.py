@@ -40,14 +40,7 @@ async def _create(call: Call[Form]) -> Written | None:
     bk, form = blueking(call), call.inputs.fields
     scope = scope_of(call.context, form)
     rows = _rows(form)
-    sets = await places(
-        bk,
-        scope,
-        form.line("cc_set_select_method"),
-        form.items("cc_set_select_topo"),
-        form.text("cc_set_select_text"),
-        "set",
-    )
+    sets = await places(bk, scope, form, "cc_set_select", "set")
     typed = any(KIND in row for row in rows)
     known = await attributes(bk, scope, "module") if typed else []
     modules = [_module(known, row) for row in rows]
@@ -147,14 +140,7 @@ def _change(tree: list[Json], module: int, data: Json) -> Json:
 async def _modules(bk: BlueKing, scope: Scope, form: Fields, version: str) -> list[int]:
     if version == "legacy":
         return topo_ids(form.items("cc_module_select"), "module")
-    return await places(
-        bk,
-        scope,
-        form.line("cc_module_select_method"),
-        form.items("cc_module_select_topo"),
-        form.text(_PATH),
-        "module",
-    )
+    return await places(bk, scope, form, "cc_module_select", "module")
 
 
 async def _batch_update(call: Call[Form]) -> Written:

@@ -36,28 +36,15 @@ _NEW_NAME: Final = "bk_new_set_name"
 
 async def _parents(bk: BlueKing, scope: Scope, form: Fields) -> list[int]:
     """Return the places below which sets are made."""
-    return await places(
-        bk,
-        scope,
-        form.line("cc_select_set_parent_method"),
-        form.items("cc_set_parent_select_topo"),
-        form.text("cc_set_parent_select_text"),
-        "parent",
-    )
+    method = "cc_select_set_parent_method"
+    return await places(bk, scope, form, "cc_set_parent_select", "parent", method=method)
 
 
 async def _sets(bk: BlueKing, scope: Scope, form: Fields, version: str) -> list[int]:
     """Return the sets that a form chooses, in the way of its version."""
     if version == "legacy":
         return topo_ids(form.items("cc_set_select"), "set")
-    return await places(
-        bk,
-        scope,
-        form.line("cc_set_select_method"),
-        form.items("cc_set_select_topo"),
-        form.text("cc_set_select_text"),
-        "set",
-    )
+    return await places(bk, scope, form, "cc_set_select", "set")
 
 
 # --- made -------------------------------------------------------------------------------------

@@ -82,14 +82,7 @@ async def _transfer_chosen(call: Call[Form]) -> Written | None:
     """Move hosts to modules that a tree or lines of names give."""
     bk, form = blueking(call), call.inputs.fields
     scope = scope_of(call.context, form)
-    modules = await places(
-        bk,
-        scope,
-        form.line("cc_module_select_method"),
-        form.items("cc_module_select_topo"),
-        form.text("cc_module_select_text"),
-        "module",
-    )
+    modules = await places(bk, scope, form, "cc_module_select", "module")
     await _to_modules(bk, scope, form, modules)
     return None
 
