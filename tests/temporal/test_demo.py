@@ -26,3 +26,14 @@ async def test_the_demo_fails_is_mended_and_ends_within_a_minute() -> None:
     assert "Failed" in output
     assert "✓ finished" in output
     assert '"deployed": "standby"' in output
+
+
+async def test_the_change_fails_on_one_host_is_mended_and_ends() -> None:
+    async with asyncio.timeout(110):
+        code, output = await stdops("demo", "--blueking", "--once")
+
+    assert code == 0, output
+    assert "✗ Failed  5/13  failed: 分发文件 Push files" in output
+    assert "✓ finished" in output
+    assert "approved = 通过" in output
+    assert 'backup_log = {"file": "/backup/web-before-2.4.0.tgz"}' in output

@@ -13,6 +13,7 @@ from typing import Any, Final
 from activities.expressions import Sandbox
 from tests.conformance.__main__ import cases_in
 from tests.conformance.offline import run_case
+from tests.tools.sections import Section
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "troubles.md"
@@ -89,21 +90,8 @@ def section() -> str:
     return f"\n{HEAD}{''.join(rows)}\n"
 
 
-def filled(page: str) -> str:
-    """The page with the section between the marks replaced, or added at its end."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before.rstrip()}\n\n{BEGIN}{section()}{END}{after}"
-
-
-def main(arguments: list[str]) -> int:
-    """Print the section, or write it into the page."""
-    if arguments == ["--write"]:
-        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print(section())
-    return 0
+SECTION: Final = Section(PAGE, BEGIN, END, section)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(SECTION.main(sys.argv[1:]))

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from activities.contract import Polling, Waiting
 from tests.helpers.plans import flow, plan, settings, subflow, task, variable
 from tests.helpers.runs import Run
+from tests.tools.sections import Section
 from translator.plan import AutoRetry, Task
 from workflows.machine.checks import Refusal
 from workflows.machine.events import Verb, VerbName
@@ -216,21 +217,8 @@ def section() -> str:
     return f"\n{HEAD}\n{effects()}\n{CELLS}\n{table(answers)}\n{SAYS}\n{wordings(answers)}\n"
 
 
-def filled(page: str) -> str:
-    """The page with the section between the marks replaced, or added at its end."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before.rstrip()}\n\n{BEGIN}{section()}{END}{after}"
-
-
-def main(arguments: list[str]) -> int:
-    """Print the tables, or write them into the page."""
-    if arguments == ["--write"]:
-        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print(section())
-    return 0
+SECTION: Final = Section(PAGE, BEGIN, END, section)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(SECTION.main(sys.argv[1:]))

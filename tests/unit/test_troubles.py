@@ -19,7 +19,7 @@ from tests.helpers import build
 from tests.helpers.plans import plan, task, variable
 from tests.helpers.runs import Run
 from tests.helpers.shared import FIXTURES, needs_shared
-from tests.tools.fault_table import faulty, filled, played
+from tests.tools.fault_table import SECTION, faulty, played
 from translator.compile import compile_template
 from translator.parse import parse
 from translator.plan import AutoRetry, Task, Timeout
@@ -194,7 +194,7 @@ def test_changed_variables_are_named_in_the_journal_without_their_values() -> No
 def test_the_table_of_the_engines_faults_is_what_the_machine_does() -> None:
     page = PAGE.read_text("utf-8")
 
-    assert filled(page) == page, "run python -m tests.tools.fault_table --write"
+    assert SECTION.filled(page) == page, "run python -m tests.tools.fault_table --write"
     assert page.count("\n| ") > len(faulty()) > 0
 
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.helpers.runs import Run
-from tests.tools.verb_table import PAGE, STATES, asked, filled
+from tests.tools.verb_table import PAGE, SECTION, STATES, asked
 from workflows.machine.events import VerbName
 from workflows.machine.verbs import VERBS
 
@@ -11,7 +11,7 @@ from workflows.machine.verbs import VERBS
 def test_the_table_of_the_documentation_is_what_the_machine_answers() -> None:
     page = PAGE.read_text(encoding="utf-8")
 
-    assert filled(page) == page, "run python -m tests.tools.verb_table --write"
+    assert SECTION.filled(page) == page, "run python -m tests.tools.verb_table --write"
 
 
 @pytest.mark.parametrize("name", sorted(VERBS))
