@@ -7,7 +7,7 @@ import re
 from typing import Final, NamedTuple
 
 from translator.plan import NodePath
-from workflows.machine.events import RunTask
+from workflows.machine.events import Evaluate, RunTask
 
 _ID: Final = re.compile(
     r"(?P<path>.+):(?P<entry>\d+)(?:\+(?P<more>\d+)|:(?P<step>[a-z]+)\d*)?", re.DOTALL
@@ -28,7 +28,12 @@ def activity_id(command: RunTask, number: int) -> str:
     name = f"{command.path}:{command.entry}"
     if command.then:
         return f"{name}+{len(command.then)}"
-    return name if command.step == "call" else f"{name}:{command.step}{number}"
+    return name if command.step == "call" else step_id(command, command.step, number)
+
+
+def step_id(command: RunTask | Evaluate, step: str, number: int) -> str:
+    """Return the id of a later step of an execution, or of an evaluation for it."""
+    return f"{command.path}:{command.entry}:{step}{number}"
 
 
 def read_activity_id(text: str) -> ActivityName | None:

@@ -25,6 +25,8 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
+from workflows.run_flow.failures import reason_of
+
 with workflow.unsafe.imports_passed_through():
     from activities.contract import (
         TELL_CHILD,
@@ -35,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
         ChildWatch,
     )
     from translator.plan import Task
+    from workflows.calls import SUMMARY_LENGTH
     from workflows.machine.children import Way
     from workflows.machine.events import (
         ChildEnded,
@@ -60,7 +63,6 @@ with workflow.unsafe.imports_passed_through():
 MOST_ID: Final = 1000
 """How long the server lets a workflow id be."""
 TELL_LIMIT: Final = timedelta(seconds=60)
-SUMMARY_LENGTH: Final = 200
 
 
 class Entry(Protocol):
@@ -146,7 +148,7 @@ class ChildRuns:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            text = f"the child {ask.child} did not answer: {_reason(error)}"
+            text = f"the child {ask.child} did not answer: {reason_of(error)}"
             return ChildAnswer(refusal=text, code="no_answer")
         finally:
             self._count(-1)
@@ -217,7 +219,7 @@ class ChildRuns:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 return
-            end = ChildEnd(error=f"the child {child} is lost: {_reason(error)}")
+            end = ChildEnd(error=f"the child {child} is lost: {reason_of(error)}")
         self._apply(ChildEnded(command.path, command.entry, end.outputs, end.error))
 
     def _end(self, command: Entry, error: str) -> None:
@@ -294,8 +296,3 @@ def ended_badly(child: str, cause: BaseException | None) -> str:
             return f"the child {child} failed: {cause.message}"
         case _:
             return f"the child {child} failed: {cause}"
-
-
-def _reason(error: ActivityError) -> str:
-    cause = error.cause
-    return str(cause.message if isinstance(cause, ApplicationError) else cause or error)

@@ -15,6 +15,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 from workflows.run_flow import listing
 from workflows.run_flow.children import ChildRuns, input_of
+from workflows.run_flow.failures import reason_of, reworded
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import (
@@ -31,8 +32,8 @@ with workflow.unsafe.imports_passed_through():
         OutcomeMessage,
     )
     from translator.plan import ROOT, Literal, NodePath, Variable
-    from workflows.activity_ids import activity_id
-    from workflows.calls import batch_of, call_of, summary_of
+    from workflows.activity_ids import activity_id, step_id
+    from workflows.calls import SUMMARY_LENGTH, batch_of, call_of, summary_of
     from workflows.inputs import read_inputs
     from workflows.machine.core import Observer
     from workflows.machine.events import (
@@ -71,7 +72,6 @@ STOP_LIMIT: Final = timedelta(minutes=15)
 """A stop that no worker takes must not keep a revoked run open."""
 MARGIN_S: Final = 30
 """A plugin's own limit ends first, inside the activity, and says more."""
-SUMMARY_LENGTH: Final = 200
 
 
 AnswerT = TypeVar("AnswerT")
@@ -134,7 +134,7 @@ class Driver:
             if is_cancelled_exception(error):
                 raise
             listing.write_refused(given, listing.told_attributes(error))
-            raise _reworded(error) from error
+            raise reworded(error) from error
 
     def _open(self, given: RunInput, loaded: LoadedPlan) -> list[Command]:
         """Make the Machine, fresh or from the state handed over; early signals come first."""
@@ -333,7 +333,7 @@ class Driver:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 return
-            outcome, then = Failed(error=_reason(error)), []
+            outcome, then = Failed(error=reason_of(error)), []
         finally:
             self._executing -= counts
             self._steps += 1
@@ -394,7 +394,7 @@ class Driver:
                     strict=self.machine().state.strict,
                 ),
                 result_type=EvaluateResult,
-                activity_id=f"{path}:{entry}:evaluate{self._steps}",
+                activity_id=step_id(command, "evaluate", self._steps),
                 summary=f"evaluate for {command.name or path}",
                 start_to_close_timeout=SHORT,
             )
@@ -402,7 +402,7 @@ class Driver:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 return
-            event = Evaluated(path, entry, {}, _reason(error))
+            event = Evaluated(path, entry, {}, reason_of(error))
         finally:
             self._executing -= 1
             self._steps += 1
@@ -474,19 +474,6 @@ def _handed_down(given: RunInput, loaded: LoadedPlan) -> dict[str, Variable]:
         for key, value in values.items()
         if key in known
     }
-
-
-def _reason(error: ActivityError) -> str:
-    """Return what an activity failed with, in one line."""
-    cause = error.cause
-    return str(cause.message if isinstance(cause, ApplicationError) else cause or error)
-
-
-def _reworded(error: ActivityError) -> ApplicationError:
-    """Return an activity's failure as the run's own."""
-    cause = error.cause
-    kind = cause.type if isinstance(cause, ApplicationError) else "SOP508"
-    return ApplicationError(_reason(error), type=kind, non_retryable=True)
 
 
 def _timer_summary(command: SetTimer) -> str:
