@@ -1,22 +1,15 @@
 """A worker that is killed in the middle of a run, and started again."""
 
-import asyncio
-import os
 import secrets
-import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from temporalio.client import Client
 
 from tests.helpers.build import task
 from tests.helpers.flows import ask, plan, result, until_failed, verb
+from tests.helpers.told_worker import told_worker
 from workers.server import EmbeddedServer
 from workers.store import Store
-
-ROOT = Path(__file__).resolve().parents[2]
-LONGEST_S = 40
 
 WORKER = """
 import asyncio, sys
@@ -35,7 +28,7 @@ class Seen(Outputs):
     seen: str = ""
 
 def note(call, step):
-    print(step, call.node, call.entry, flush=True)
+    print("step", step, call.node, call.entry, flush=True)
 
 async def stand_still():
     if life == "first":
@@ -80,52 +73,6 @@ async def main():
 asyncio.run(main())
 """
 
-Lines = list[tuple[str, str, str]]
-
-
-class Life:
-    """One life of the worker, from its start to its death."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.lines: Lines = []
-
-    async def until(self, *wanted: tuple[str, str, str]) -> None:
-        """Read what the plugins say until everything wanted was said."""
-        assert self._process.stdout is not None
-        async with asyncio.timeout(LONGEST_S):
-            while not set(wanted) <= set(self.lines):
-                words = (await self._process.stdout.readline()).decode().split()
-                assert words, "the worker has ended"
-                if len(words) == 3 and words[0].startswith(("call", "poll")):
-                    self.lines.append((words[0], words[1], words[2]))
-
-    async def kill(self) -> None:
-        """End it by force, and keep what it said last."""
-        self._process.kill()
-        rest, _ = await self._process.communicate()
-        found = [line.split() for line in rest.decode().splitlines()]
-        self.lines += [
-            (words[0], words[1], words[2])
-            for words in found
-            if len(words) == 3 and words[0].startswith(("call", "poll"))
-        ]
-
-
-@asynccontextmanager
-async def life(name: str, server: EmbeddedServer, queue: str, url: str) -> AsyncGenerator[Life]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", WORKER, name, server.address, queue, url),
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    lived = Life(process)
-    try:
-        yield lived
-    finally:
-        if process.returncode is None:
-            await lived.kill()
-
 
 async def test_a_killed_worker_costs_nothing_that_may_not_be_repeated(
     client: Client, server: EmbeddedServer, tmp_path: Path
@@ -143,14 +90,15 @@ async def test_a_killed_worker_costs_nothing_that_may_not_be_repeated(
     with Store.open(url) as store:
         digest = store.save_plan(made)
     given = {"template": "flow", "digest": digest}
+    where = (server.address, queue, url)
 
-    async with life("first", server, queue, url) as first:
+    async with told_worker(WORKER, "first", *where, longest_s=40) as first:
         run = await client.start_workflow("RunFlow", given, id=queue, task_queue=queue)
         await first.until(
             ("call", "sync", "1"), ("call", "deploy", "1"), ("poll-job-7", "job", "1")
         )
         await first.kill()
-    async with life("second", server, queue, url) as second:
+    async with told_worker(WORKER, "second", *where, longest_s=40) as second:
         await second.until(("call", "sync", "1"), ("poll-job-7", "job", "1"))
         await until_failed(run, "deploy")
         [failed] = (await ask(run, "status"))["failed"]
@@ -160,7 +108,7 @@ async def test_a_killed_worker_costs_nothing_that_may_not_be_repeated(
 
     assert ended["state"] == "finished"
     assert "outcome unknown" in failed["reason"]
-    calls = [line for line in first.lines + second.lines if line[0] == "call"]
+    calls = [line for line in first.steps + second.steps if line[0] == "call"]
     assert calls.count(("call", "before", "1")) == 1
     assert calls.count(("call", "deploy", "1")) == 1  # may not be repeated, and was not
     assert calls.count(("call", "deploy", "2")) == 1  # the operator's decision

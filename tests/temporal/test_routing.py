@@ -1,11 +1,6 @@
 """A plugin that is routed to another queue runs on the worker of that queue, in all its steps."""
 
-import asyncio
-import os
 import secrets
-import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -15,15 +10,13 @@ from temporalio.client import Client
 
 from tests.helpers.build import task
 from tests.helpers.flows import plan, result, until, until_failed, verb
+from tests.helpers.told_worker import told_worker
 from workers.cli.explain import explained
 from workers.cli.wiring import Connection
 from workers.client import Runs
 from workers.server import EmbeddedServer
 from workers.settings import Settings
 from workers.store import Store
-
-ROOT = Path(__file__).resolve().parents[2]
-LONGEST_S = 60
 
 WORKER = """
 import asyncio, sys
@@ -86,45 +79,6 @@ asyncio.run(main())
 """
 
 
-class Place:
-    """A worker's process, and which steps its plugins took."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.steps: list[tuple[str, str]] = []
-
-    async def until(self, *wanted: tuple[str, str]) -> None:
-        """Read until these steps were taken."""
-        assert self._process.stdout is not None
-        async with asyncio.timeout(LONGEST_S):
-            while not set(wanted) <= set(self.steps):
-                words = (await self._process.stdout.readline()).decode().split()
-                assert words, "the worker has ended"
-                if words[0] == "step":
-                    self.steps.append((words[1], words[2]))
-
-    async def end(self) -> None:
-        """End it by force, and keep what it said last."""
-        self._process.kill()
-        rest, _ = await self._process.communicate()
-        lines = [line.split() for line in rest.decode().splitlines()]
-        self.steps += [(words[1], words[2]) for words in lines if words[:1] == ["step"]]
-
-
-@asynccontextmanager
-async def worker(place: str, server: EmbeddedServer, queue: str, url: str) -> AsyncGenerator[Place]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", WORKER, place, server.address, queue, url),
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    started = Place(process)
-    try:
-        yield started
-    finally:
-        await started.end()
-
-
 async def workflow_pollers(client: Client, queue: str) -> int:
     request = DescribeTaskQueueRequest(
         namespace=client.namespace,
@@ -150,14 +104,15 @@ async def test_a_routed_plugin_runs_on_the_worker_of_its_queue_alone(
     with Store.open(url) as store:
         digest = store.save_plan(made)
     settings = Settings(task_queue=queue, store_url="sqlite://")
+    where = (server.address, queue, url)
     connection = Connection(client, Runs(client, settings), settings)
 
-    async with worker("near", server, queue, url) as near:
+    async with told_worker(WORKER, "near", *where, longest_s=60) as near:
         given = {"template": "flow", "digest": digest}
         run = await client.start_workflow("RunFlow", given, id=queue, task_queue=queue)
         await until(run, lambda seen: "q1" in [node["path"] for node in seen.get("running", ())])
         told = await explained(connection, run.id)
-        async with worker("far", server, queue, url) as far:
+        async with told_worker(WORKER, "far", *where, longest_s=60) as far:
             await far.until(("poll", "looks"), ("poll", "endless"))
             await verb(run, "force_fail", node="endless")
             await far.until(("stop", "endless"))
