@@ -308,6 +308,12 @@ SYNONYMS: Final[Mapping[str, str]] = {"node_id": "node"}
 """What every verb calls differently in bk-sops."""
 
 
+class Unreadable(NamedTuple):
+    """An input that is no message, and why; it stands where the input would."""
+
+    why: str
+
+
 class Request(NamedTuple):
     """A verb as it came: the message, or what is wrong with it; `alias` "" is the verb's own name.
 
@@ -329,7 +335,7 @@ def read_request(name: str, arg: Any, client: str = "") -> Request | None:
     if verb is None:
         return None
     fields = _renamed(arg, {**SYNONYMS, **(alias.fields if alias else {})})
-    message = fields if isinstance(fields, str) else read_message(MESSAGES[verb], fields)
+    message = fields.why if isinstance(fields, Unreadable) else read_message(MESSAGES[verb], fields)
     if alias and not alias.on_run and isinstance(message, FlowMessage) and not message.node:
         message = "field 'node' is missing"
     if not isinstance(message, str):
@@ -351,14 +357,15 @@ def named_in(arg: Any, field: str) -> str:
 
 
 def _renamed(arg: Any, names: Mapping[str, str]) -> Any:
-    """Return an object under our names for its fields, or what is wrong; anything else as it is."""
+    """Return an object under our names for its fields, or why not; anything else as it is."""
     if not isinstance(arg, dict):
         return arg
     fields: dict[Any, Any] = {}
     for key, value in cast("dict[Any, Any]", arg).items():
         ours = names.get(key, key)
         if ours in fields and ours:
-            return f"field {ours!r} is given twice, also as {shown(key)}; give it once"
+            twice = f"field {ours!r} is given twice, also as {shown(key)}; give it once"
+            return Unreadable(twice)
         if ours != "" or key == "":
             fields[ours] = value
     return fields

@@ -42,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
         FailedMessage,
         Report,
         Request,
+        Unreadable,
         named_in,
         node_named,
         read_message,
@@ -308,13 +309,13 @@ def _request(what: str, name: str, args: Sequence[Any]) -> Request | str:
 
 
 def _decoded(arg: Any) -> Any:
-    """Return the value of an argument; one that is no JSON is a text that says so."""
+    """Return the value of an argument, or that it is no JSON."""
     if not isinstance(arg, RawValue):
         return arg
     try:
         return workflow.payload_converter().from_payload(arg.payload)
     except Exception as error:  # noqa: BLE001  whatever a converter raises, the run is not harmed
-        return f"no JSON ({type(error).__name__})"
+        return Unreadable(f"no JSON ({type(error).__name__})")
 
 
 def _told(foreseen: Foreseen) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from workflows.messages import (
     NodeMessage,
     Request,
     RunInput,
+    Unreadable,
     VerbMessage,
     bare_key,
     node_named,
@@ -247,3 +248,18 @@ def test_any_json_is_a_message_or_a_text_that_can_be_sent(name: str, arg: Any) -
     if isinstance(request.message, str):
         assert request.message.encode("utf-8")
         assert len(request.message) < 2000
+
+
+@pytest.mark.parametrize("arg", ["", "hello"])
+def test_a_text_is_refused_as_what_it_is_and_never_read_as_the_reason(arg: str) -> None:
+    request = read_request("pause", arg)
+
+    assert request is not None
+    assert request.message == f"one JSON object is expected, got str {arg!r}"
+
+
+def test_an_input_that_is_no_json_says_so() -> None:
+    request = read_request("pause", Unreadable("no JSON (ValueError)"))
+
+    assert request is not None
+    assert request.message == "no JSON (ValueError)"
