@@ -17,7 +17,6 @@ from pydantic import (
     JsonValue,
     TypeAdapter,
     WithJsonSchema,
-    create_model,
 )
 from pydantic.config import JsonDict
 
@@ -111,29 +110,18 @@ def inputs_model(row: Component) -> type[Form]:
     for forms and for the checks at import.
     """
     buttons = dict.fromkeys(BUTTONS, InputRow("any")) if row.code.startswith("job_") else {}
-    fields: dict[str, Any] = {
-        f"field_{at}": (_annotation(each, PATTERNS.get(key)), Field(default=None, alias=key))
-        for at, (key, each) in enumerate({**row.inputs, **buttons}.items())
+    kinds = {
+        key: _annotation(each, PATTERNS.get(key)) for key, each in {**row.inputs, **buttons}.items()
     }
     required: list[JsonValue] = [key for key, each in row.inputs.items() if each.required]
     extra: JsonDict = {"required": required} if required else {}
-    return create_model(
-        f"{row.code}_{row.version}", __base__=_based(Form, extra), __module__=__name__, **fields
-    )
+    return _model(Form, f"{row.code}_{row.version}", kinds, extra)
 
 
 def outputs_model(row: Component) -> type[Written]:
     """Return the model of what a component declares to write."""
-    fields: dict[str, Any] = {
-        f"field_{at}": (_annotation(InputRow(kind)), Field(default=None, alias=key))
-        for at, (key, kind) in enumerate(row.outputs.items())
-    }
-    return create_model(
-        f"{row.code}_{row.version}_outputs",
-        __base__=_based(Written, {}),
-        __module__=__name__,
-        **fields,
-    )
+    kinds = {key: _annotation(InputRow(kind)) for key, kind in row.outputs.items()}
+    return _model(Written, f"{row.code}_{row.version}_outputs", kinds, {})
 
 
 def blueking(call: Call[Inputs] | Lookup) -> BlueKing:
@@ -154,10 +142,22 @@ def _pace(calls_per_second: float) -> AsyncLimiter:
     return AsyncLimiter(burst, time_period=burst / calls_per_second)
 
 
-def _based(model: type[ModelT], extra: JsonDict) -> type[ModelT]:
-    """Return a base for one component's model, which is built when it is first used."""
-    config = ConfigDict(json_schema_extra=extra, defer_build=True)
-    return cast("type[ModelT]", type(model.__name__, (model,), {"model_config": config}))
+def _model(
+    base: type[ModelT], name: str, kinds: Mapping[str, Any], extra: JsonDict
+) -> type[ModelT]:
+    """Return a model with a field for each key, which pydantic builds when it is first used.
+
+    Made as a class statement would make it: there are hundreds, and each start pays for all.
+    """
+    fields = {f"field_{at}": key for at, key in enumerate(kinds)}
+    body: dict[str, Any] = {
+        "__module__": __name__,
+        "__qualname__": name,
+        "__annotations__": {field: kinds[key] for field, key in fields.items()},
+        "model_config": ConfigDict(json_schema_extra=extra, defer_build=True),
+        **{field: Field(default=None, alias=key) for field, key in fields.items()},
+    }
+    return cast("type[ModelT]", type(base)(name, (base,), body))
 
 
 def _annotation(row: InputRow, pattern: str | None = None) -> Any:
