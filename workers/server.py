@@ -117,10 +117,23 @@ class EmbeddedServer:
             StdopsError: the binary is missing, a port is taken, or the server ended at once
                 (SOP502).
         """
-        binary = _require_binary()
-        self.port = _claim(self.port)
-        if self.ui_port is not None:
-            self.ui_port = _claim(self.ui_port)
+        binary, asked = _require_binary(), (self.port, self.ui_port)
+        for is_last in (False, False, True):
+            self.port = _claim(asked[0])
+            if asked[1] is not None:
+                self.ui_port = _claim(asked[1])
+            try:
+                await self._start(binary)
+            except StdopsError:
+                # of ports that are free to choose, another process may have taken one meanwhile
+                if is_last or all(asked):
+                    raise
+            else:
+                break
+        return self
+
+    async def _start(self, binary: Path) -> None:
+        """Start the server's process and wait until it answers."""
         self._process = await self._spawn(_command(self, binary))
         atexit.register(self._kill)
         try:
@@ -132,7 +145,6 @@ class EmbeddedServer:
             if isinstance(error, TimeoutError):
                 raise self._not_ready(f"did not answer within {_READY_S:.0f} s") from None
             raise
-        return self
 
     async def __aexit__(
         self,

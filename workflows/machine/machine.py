@@ -24,7 +24,7 @@ from typing import Final, NamedTuple, assert_never
 
 from pydantic import JsonValue
 
-from activities.contract import Outcome, Polling, RunSettings, Unresolved, Waiting
+from activities.contract import Done, Failed, Outcome, RunSettings, Unresolved
 from translator.plan import ROOT, NodePath, Plan, Task, Variable, VariableKey, join_path
 from workflows.machine import journal, nodes, reports, tasks, telling
 from workflows.machine.checks import Refusal
@@ -233,10 +233,16 @@ class Machine:
             self._stop_late(event.asked, event.outcome)
 
     def _stop_late(self, asked: RunTask, outcome: Outcome) -> None:
-        """Have work stopped that a call began when nobody wanted it any more."""
-        if asked.step != "call" or not isinstance(outcome, Polling | Waiting):
+        """Have work stopped that a call began when nobody wanted it any more.
+
+        A call that failed tells no handle, and may have begun something all the same: it is told.
+        """
+        if asked.step != "call" or isinstance(outcome, Done):
             return
-        if outcome.handle is not None:
+        if isinstance(outcome, Failed):
+            told = f"it was stopped during its call, which gave no handle: {outcome.error}"
+            telling.keep(self.core.state, asked.path, [told])
+        elif outcome.handle is not None:
             inputs = asked.inputs if outcome.inputs is None else outcome.inputs
             stop = asked._replace(
                 step="stop", inputs=inputs, handle=outcome.handle, outputs=outcome.outputs

@@ -237,11 +237,14 @@ class Driver:
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._executing or self._finish is not None:
             return
+        workflow.continue_as_new(self.onward(given), memo=workflow.memo())
+
+    def onward(self, given: RunInput) -> dict[str, Any]:
+        """Return the input by which the run goes on in a fresh history."""
         carried = Carried(digest=self._digest, state=dump_state(self.machine().state))
         parent = given.parent.model_copy(update={"values": {}}) if given.parent else None
         onward = given.model_copy(update={"carried": carried, "inputs": {}, "parent": parent})
-        fields = onward.model_dump(mode="json", exclude_defaults=True)
-        workflow.continue_as_new(fields, memo=workflow.memo())
+        return onward.model_dump(mode="json", exclude_defaults=True)
 
     # --- events and commands ---
 
@@ -331,7 +334,7 @@ class Driver:
         try:
             outcome, *then = await self._execute(command)
         except ActivityError as error:
-            if is_cancelled_exception(error):
+            if is_cancelled_exception(error) and not _may_have_begun(command):
                 return
             outcome, then = Failed(error=reason_of(error)), []
         finally:
@@ -357,7 +360,7 @@ class Driver:
     ) -> AnswerT:
         traits = [command.traits, *(each.step.traits for each in command.then)]
         # what a call began while it was cancelled must be known, so that it can be stopped
-        may_begin = command.step == "call" and (bool(command.then) or not command.traits.quick)
+        may_begin = _may_have_begun(command) or bool(command.then)
         manner = workflow.ActivityCancellationType
         return await workflow.execute_activity(
             kind,
@@ -474,6 +477,14 @@ def _handed_down(given: RunInput, loaded: LoadedPlan) -> dict[str, Variable]:
         for key, value in values.items()
         if key in known
     }
+
+
+def _may_have_begun(command: RunTask) -> bool:
+    """Say whether a call that was cancelled without an answer may have begun something outside.
+
+    The server says alike of a call that no worker has taken, and of one whose worker was lost.
+    """
+    return command.step == "call" and not command.then and not command.traits.quick
 
 
 def _timer_summary(command: SetTimer) -> str:

@@ -58,6 +58,18 @@ def test_a_late_answer_that_leaves_nothing_under_way_asks_for_nothing() -> None:
     assert [late(run, call, each) for each in answers] == [[], [], []]
 
 
+def test_a_late_failure_of_a_call_is_told_because_its_work_may_go_on() -> None:
+    run = Run(plan("a"))
+    call = run.step("a")
+    run.do("revoke")
+
+    late(run, call, Failed(error="outcome unknown: no answer"))
+
+    assert run.machine.state.warnings == {
+        "a": ["it was stopped during its call, which gave no handle: outcome unknown: no answer"]
+    }
+
+
 def test_a_poll_that_a_callback_has_overtaken_says_nothing_any_more() -> None:
     run = Run(plan("a"))
     run.answer("a", POLLING)
