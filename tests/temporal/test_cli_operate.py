@@ -4,6 +4,7 @@ import asyncio
 import shlex
 import sys
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from workers.cli.wiring import Connection
 from workers.client import Runs, StartRequest, connect
 from workers.server import EmbeddedServer, server_binary
 from workers.settings import Settings
+from workers.store import Store
+from workers.store.inbox import Execution
 
 WAITING = plan("start a end", nodes=[task("a", code="wait")])
 FAILING = plan("start a end", nodes=[task("a", inputs={"wrong": 1})])
@@ -79,6 +82,28 @@ async def test_explain_joins_a_node_with_its_activity(flows: Flows) -> None:
     assert held.node.commands == (f"stdops force-fail {run.id} a",)
     assert told.problems == ()
     flows.open(run, "a")
+    await result(run)
+
+
+async def test_explain_tells_what_became_of_callbacks_by_http(flows: Flows, tmp_path: Path) -> None:
+    store_url = f"sqlite:///{tmp_path / 'store.db'}"
+    known = connection(flows)
+    site = Connection(
+        known.client, known.runs, known.settings.model_copy(update={"store_url": store_url})
+    )
+    run = await flows.start(WAITING)
+    await until_waiting(run, "a")
+    now = datetime.now(UTC)
+    with Store.open(store_url) as store:
+        store.inbox.keep(Execution(run.id, "a", 7), {"ok": True}, b"{}", now)
+        store.inbox.keep(Execution("another", "a", 1), {"ok": True}, b"{}", now)
+
+    told = await explained(site, run.id)
+
+    (line,) = told.callbacks
+    assert line.startswith("callback 1 for a (attempt 7) came ")
+    assert line.endswith(" ago and is kept, and is tried again")
+    await verb(run, "callback", node="a", data=1)
     await result(run)
 
 

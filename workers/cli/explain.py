@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ASK_S: Final = 10.0
 """How long a run may take to answer; a healthy one does so in milliseconds."""
 
+MOST_CALLBACKS: Final = 10
+
 _STYLES: Final = {
     "failed": "red",
     "waiting": "magenta",
@@ -89,7 +91,23 @@ async def explained(connection: "Connection", name: str) -> "Told":
     if queues := queues_of(view):
         _, found = await read_pollers(connection.client, facts, queues, _now())
         facts = replace(facts, activity_pollers=found)
-    return join(facts, view, silence, _now())
+    told = join(facts, view, silence, _now())
+    if not facts.is_open:
+        return told
+    return told.model_copy(update={"callbacks": _callbacks(connection, facts.workflow_id)})
+
+
+def _callbacks(connection: "Connection", run: str) -> tuple[str, ...]:
+    """Return a line for each of the newest callbacks that the receiver has kept for a run."""
+    from workers.receiver.view import inbox_of, told
+    from workers.store import Store
+
+    try:
+        with Store.open(connection.settings.store_url) as store:
+            kept = inbox_of(store, run)
+    except StdopsError as error:
+        return (f"what came by HTTP cannot be read: {error.what}",)
+    return tuple(told(callback) for callback in kept[-MOST_CALLBACKS:])
 
 
 async def _view(connection: "Connection", facts: "Facts") -> "tuple[Explanation | None, str]":
@@ -128,6 +146,10 @@ def tell(told: "Told", out: "Console", now: float) -> None:
         _tell_holder(held, out, now, "")
     if told.more:
         out.print(Text(f"and {told.more} more", style="dim"))
+    if told.callbacks:
+        out.print()
+    for line in told.callbacks:
+        out.print(Text(line), soft_wrap=True)
 
 
 def _tell_holder(held: "Held", out: "Console", now: float, indent: str) -> None:

@@ -64,7 +64,10 @@ class Held(Model):
 
 
 class Told(Model):
-    """Why a run is where it is: a paragraph, what stands in its way, the nodes that hold it."""
+    """Why a run is where it is: a paragraph, what stands in its way, the nodes that hold it.
+
+    callbacks: what came for it by HTTP and what became of that, a line each, oldest first.
+    """
 
     run: str
     state: str
@@ -72,6 +75,7 @@ class Told(Model):
     problems: tuple[Problem, ...] = ()
     holders: tuple[Held, ...] = ()
     more: int = 0
+    callbacks: tuple[str, ...] = ()
 
 
 def join(facts: Facts, view: Explanation | None, silence: str, now: float) -> Told:
