@@ -1,107 +1,123 @@
-"""`python -m bench [--quick] [--json FILE]`: everything that has a budget, and whether it is met.
+"""`python -m bench`: stdops beside hand-written Temporal workflows, and every budget of the design.
 
-Prints the tables, then the budgets; ends with 1 when one is missed. With `--json` the budgets are
-written as a list of `{name, goal, measured, met}` too.
+All contestants run on one embedded server, in turn, round by round; the medians count. Ends with 0
+when every budget is met, 1 when one is missed or could not be measured, 2 for a wrong command line,
+130 when it was interrupted: what was measured so far is shown, and written, then too.
 """
 
 import argparse
 import asyncio
 import json
+import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from bench import compile as compiling
-from bench import machine, server
+from bench.budgets import budgets
+from bench.contestants import load
+from bench.measure import measure_alone, measure_shapes
+from bench.picture import picture
+from bench.report import as_json, console_of, show
+from bench.results import Results
+from bench.shapes import Shape, shapes
 
-PEER_CHAIN: Final = 308
-"""Nodes a second of bamboo-engine on a chain of 1,000 (celery, two workers, redis, SQLite)."""
-
-
-class Budget(NamedTuple):
-    """A figure and its bound; `at_most` says on which side of the bound it must stay."""
-
-    name: str
-    goal: float
-    measured: float
-    at_most: bool = False
-
-    @property
-    def is_met(self) -> bool:
-        """Whether the figure stays within its bound."""
-        return self.measured <= self.goal if self.at_most else self.measured >= self.goal
-
-    def as_json(self) -> dict[str, object]:
-        """Return the budget for programs."""
-        sign = "<=" if self.at_most else ">="
-        return {
-            "name": self.name,
-            "goal": f"{sign} {self.goal:g}",
-            "measured": round(self.measured, 4),
-            "met": self.is_met,
-        }
+ROUNDS: Final = 3
+ALONE: Final = ("machine", "compile")
+REPLAY: Final = "replay"
+INTERRUPTED: Final = 130
 
 
-def machine_budgets() -> Iterator[Budget]:
-    """Measure the Machine alone."""
-    for title, size, rate in machine.rows():
-        yield Budget(f"Machine, {title}, {size} nodes: steps/s", 50_000, rate)
-
-
-def compile_budgets() -> Iterator[Budget]:
-    """Measure the translator alone."""
-    _, times = compiling.row(1_000)
-    name = "parse, check and compile 1,000 tasks: ms"
-    yield Budget(name, compiling.BOUND_MS, sum(times), at_most=True)
-
-
-def server_budgets(found: Sequence[server.Row]) -> Iterator[Budget]:
-    """Compare our side with the hand-written one, shape by shape."""
-    shapes: dict[str, dict[str, server.Row]] = {}
-    for row in found:
-        shapes.setdefault(row.shape, {})[row.side] = row
-    for shape, sides in shapes.items():
-        if "by hand" in sides:
-            yield from _beside(shape, sides)
-        elif shape.startswith("chain"):
-            rate = sides["stdops"].nodes_s
-            yield Budget(f"{shape}: nodes/s over bamboo-engine's", 20, rate / PEER_CHAIN)
-
-
-def _beside(shape: str, sides: Mapping[str, server.Row]) -> Iterator[Budget]:
-    ours, hand = sides["stdops"], sides["by hand"]
-    yield Budget(f"{shape}: speed over by hand", 0.95, ours.nodes_s / hand.nodes_s)
-    cost = ours.cpu_ms / hand.cpu_ms
-    yield Budget(f"{shape}: worker CPU over by hand", 1.1, cost, at_most=True)
-    if shape.startswith("chain"):  # what a run costs once is spread over enough nodes there
-        more = ours.events - hand.events
-        yield Budget(f"{shape}: events a node beyond by hand", 0.05, more, at_most=True)
+def parts() -> list[str]:
+    """Return what `--shape` may name: the shapes, and what is measured beside them."""
+    return [*dict.fromkeys(shape.key for shape in shapes(quick=True)), REPLAY, *ALONE]
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small shapes, one round")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the budgets there too")
+    add = parser.add_argument
+    add("--quick", action="store_true", help="small shapes, one round: about three minutes")
+    add("--json", type=Path, metavar="FILE", help="write everything there too, as JSON")
+    add("--plot", type=Path, metavar="FILE", help="draw the nodes a second there, as SVG")
+    add("--rounds", type=_rounds, metavar="N", help="rounds of each shape that is not very long")
+    add(
+        "--contestant",
+        action="append",
+        default=[],
+        type=_contestant,
+        metavar="MODULE:FUNCTION",
+        help="measure another one too; see bench.contestants.Contestant",
+    )
+    add(
+        "--shape",
+        action="append",
+        default=[],
+        choices=parts(),
+        metavar="NAME",
+        help=f"only this one; several times for several: {', '.join(parts())}",
+    )
     return parser.parse_args(argv)
 
 
+def _rounds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def _contestant(name: str) -> str:
+    try:
+        return load(name)[0]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def wanted(names: Sequence[str], *, quick: bool) -> list[Shape]:
+    """Return the shapes of these names, all for none; a replay needs the line."""
+    known = shapes(quick=quick)
+    if not names:
+        return known
+    line = [s for s in known if (s.key, s.kind) == ("line", "activity") and REPLAY in names]
+    return [*(shape for shape in known if shape.key in names or shape in line)]
+
+
+async def measure(options: argparse.Namespace, results: Results) -> None:
+    """Run what needs a server; a request to end from outside is heard as Ctrl-C is."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    rounds = options.rounds or (1 if options.quick else ROUNDS)
+    asked = wanted(options.shape, quick=options.quick)
+    if asked:
+        await measure_shapes(asked, options.contestant, rounds, results, say)
+
+
+def say(text: str) -> None:
+    """Tell how far it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure everything and print it."""
+    """Measure, show and write; returns the exit code."""
     options = arguments(argv)
-    budgets = [*machine_budgets(), *compile_budgets()]
-    found = asyncio.run(server.rows(quick=options.quick))
-    budgets += server_budgets(found)
-    print(server.table(found), end="\n\n")
-    for budget in budgets:
-        shown = budget.as_json()
-        verdict = "met" if budget.is_met else "MISSED"
-        print(f"{verdict:8}{shown['name']:64}{shown['measured']:>14}  ({shown['goal']})")
+    results, is_complete = Results(), True
+    try:
+        measure_alone(options.shape, results, say)
+        asyncio.run(measure(options, results))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        is_complete = False
+        say("interrupted; this is what was measured so far")
+    show(results, console_of())
     if options.json is not None:
-        text = json.dumps([budget.as_json() for budget in budgets], indent=1)
-        options.json.write_text(text + "\n", "utf-8")
-    return 0 if all(budget.is_met for budget in budgets) else 1
+        told = as_json(results, quick=options.quick, is_complete=is_complete)
+        options.json.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    if options.plot is not None:
+        options.plot.write_text(picture(results.rows), "utf-8")
+    if not is_complete:
+        return INTERRUPTED
+    is_well = not results.failures and all(each.is_met for each in budgets(results))
+    return 0 if is_well else 1
 
 
 if __name__ == "__main__":

@@ -5,14 +5,12 @@ a web tree as bk-sops stores it: tasks with two inputs each, a fifth as many var
 worth of gateways, references in most inputs and a real expression in every tenth.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from pydantic import JsonValue
-
+from bench.documents import END, START, Web
 from translator.check import check
 from translator.compile import compile_template
 from translator.parse import parse
@@ -28,117 +26,43 @@ BOUND_MS = 150.0  # of 1,000 nodes, design section 9
 
 def document(size: int) -> bytes:
     """Return the text of a web tree with `size` tasks."""
-    tree = _Web(size)
-    tree.build()
-    return json.dumps(tree.tree(), ensure_ascii=False).encode()
+    return _Blocks(size).web.text()
 
 
-class _Web:
-    """Builds a tree block by block: a task in a line, or a fork of two tasks."""
+class _Blocks:
+    """Lays tasks one behind the other, with a fork of two in each block."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.count = max(size // 5, 1)
-        self.nodes: dict[str, dict[str, JsonValue]] = {}
-        self.flows: dict[str, dict[str, JsonValue]] = {}
-        self.sides: dict[str, dict[str, list[JsonValue]]] = {"source": {}, "target": {}}
+        self.web = Web()
+        for number in range(self.count):
+            self.web.variable(f"v{number}", f"value {number}")
+        last = START
+        for number in range(size):
+            last = self.after(number, last)
+        self.web.join(last, END)
 
-    def build(self) -> None:
-        """Lay the nodes one behind the other, with a fork in each block."""
-        last = "start"
-        for number in range(self.size):
-            place = number % BLOCK
-            if place == 0 and number + 2 < self.size:
-                last = self.join(last, f"fork{number}")
-                self.gateway(last, "ParallelGateway")
-            last = self.task(number, last)
-            if place == 1:
-                last = self.meet(number)
-        self.join(last, "end")
+    def after(self, number: int, last: str) -> str:
+        """Add a task, with the gateways around it, and return what the next comes after."""
+        place, web = number % BLOCK, self.web
+        fork, join = f"fork{number - place}", f"join{number - place}"
+        if place == 0 and number + 2 < self.size:
+            last = web.join(last, web.gateway(fork, "ParallelGateway"))
+        inputs = {"a": self.value(number), "b": f"step {number}"}
+        name = web.task(f"n{number}", "echo", "v1.0", inputs)
+        if place != 1 or fork not in web:
+            return web.join(last, name)
+        web.join(fork, name)
+        web.join(last, web.gateway(join, "ConvergeGateway"))
+        return web.join(name, join)
 
-    def task(self, number: int, last: str) -> str:
-        name = f"n{number}"
-        inputs: dict[str, JsonValue] = {"a": self.value(number), "b": f"step {number}"}
-        data: JsonValue = {
-            key: {"hook": False, "need_render": True, "value": raw} for key, raw in inputs.items()
-        }
-        self.nodes[name] = {
-            "id": name,
-            "name": f"step {number}",
-            "type": "ServiceActivity",
-            "component": {"code": "echo", "version": "v1.0", "data": data},
-            "optional": True,
-            "error_ignorable": False,
-            "skippable": True,
-            "retryable": True,
-        }
-        branch = number % BLOCK == 1 and f"fork{number - 1}" in self.nodes
-        return self.join(f"fork{number - 1}" if branch else last, name)
-
-    def value(self, number: int) -> JsonValue:
+    def value(self, number: int) -> str:
+        """Return a value: every tenth an expression, the others references and splices."""
         key = f"v{number % self.count}"
         if number % BLOCK == 0:
             return f"${{{key}.upper() + '-{number}'}}"
         return f"${{{key}}}" if number % 2 else f"deploy ${{{key}}} to ${{v0}}"
-
-    def meet(self, number: int) -> str:
-        if f"fork{number - 1}" not in self.nodes:
-            return f"n{number}"
-        name = f"join{number - 1}"
-        self.join(f"n{number - 1}", name)
-        self.gateway(name, "ConvergeGateway")
-        return self.join(f"n{number}", name)
-
-    def gateway(self, name: str, kind: str) -> None:
-        self.nodes[name] = {"id": name, "name": "", "type": kind}
-
-    def join(self, source: str, target: str) -> str:
-        edge = f"{source}-{target}"
-        self.flows[edge] = {"id": edge, "source": source, "target": target, "is_default": False}
-        self.sides["source"].setdefault(source, []).append(edge)
-        self.sides["target"].setdefault(target, []).append(edge)
-        return target
-
-    def tree(self) -> dict[str, JsonValue]:
-        """Return the whole document."""
-        into, out_of = self.sides["target"], self.sides["source"]
-        activities: dict[str, JsonValue] = {}
-        gateways: dict[str, JsonValue] = {}
-        for name, node in self.nodes.items():
-            many = node["type"] == "ParallelGateway"
-            outgoing: JsonValue = out_of[name] if many else out_of[name][0]
-            group = activities if node["type"] == "ServiceActivity" else gateways
-            group[name] = {**node, "incoming": into[name], "outgoing": outgoing}
-        ends: dict[str, JsonValue] = {
-            "start_event": _event("start", "EmptyStartEvent", "", out_of["start"][0]),
-            "end_event": _event("end", "EmptyEndEvent", into["end"][0], ""),
-        }
-        groups: dict[str, JsonValue] = {"activities": activities, "gateways": gateways}
-        constants: JsonValue = {
-            f"${{v{number}}}": _constant(f"${{v{number}}}", number) for number in range(self.count)
-        }
-        flows: dict[str, JsonValue] = {**self.flows}
-        return {**ends, **groups, "flows": flows, "constants": constants, "outputs": ["${v0}"]}
-
-
-def _event(name: str, kind: str, incoming: JsonValue, outgoing: JsonValue) -> JsonValue:
-    return {"id": name, "type": kind, "name": "", "incoming": incoming, "outgoing": outgoing}
-
-
-def _constant(key: str, number: int) -> JsonValue:
-    return {
-        "key": key,
-        "name": key,
-        "index": number,
-        "desc": "",
-        "custom_type": "input",
-        "source_type": "custom",
-        "source_tag": "input.input",
-        "source_info": {},
-        "show_type": "show",
-        "validation": "^.+$",
-        "value": f"value {number}",
-    }
 
 
 def measured(work: Callable[[], T], rounds: int = ROUNDS) -> tuple[T, float]:

@@ -1,7 +1,7 @@
 """The page of a run: how long it takes to draw, and what asking for it every second costs a run.
 
 `python -m bench.page [--quick]` prints both. A page is drawn on request only, so a run that nobody
-looks at pays nothing; the same chain is run with and without somebody who looks, in turn.
+looks at pays nothing; the same line is run with and without somebody who looks, in turn.
 """
 
 import asyncio
@@ -10,15 +10,17 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from temporalio.service import RPCError
 
 from activities.contract import RunSettings
-from bench.server import CALLED, QUEUE, Handle, Row, Shape, Side, chain, measure
+from bench.contestants import OURS
+from bench.results import Round, Row, row_of
+from bench.runs import Handle, play
+from bench.shapes import Shape, plan_of
 from bench.worker_process import worker_process
 from tests.helpers.pictures import NOW, half_way, large
 from workers.client import connect
@@ -47,51 +49,45 @@ def drawing_ms(tasks: int) -> float:
 
 
 async def look(handle: Handle) -> None:
-    """Ask for the page every second, as long as the run answers."""
-    while True:
+    """Ask for the page every second until the run has ended.
+
+    Not longer: of a run that has ended the page takes a replay of its whole history, which the next
+    run would pay for.
+    """
+    ended = asyncio.create_task(handle.result())
+    while not ended.done():
         with contextlib.suppress(RPCError):
             await handle.query(METADATA_QUERY)
-        await asyncio.sleep(EVERY_S)
+        await asyncio.wait([ended], timeout=EVERY_S)
+    await ended
 
 
-@asynccontextmanager
-async def watched(side: Side) -> AsyncGenerator[Side]:
-    """Give a side whose runs somebody looks at, as long as the context lasts."""
-    lookers: list[asyncio.Task[None]] = []
-
-    async def start(name: str) -> Handle:
-        handle = await side.start(name)
-        lookers.append(asyncio.create_task(look(handle)))
-        return handle
-
-    yield Side("watched", start)
-    for looker in lookers:
-        looker.cancel()
-    await asyncio.gather(*lookers, return_exceptions=True)
-
-
-async def rows(*, quick: bool) -> list[Row]:
-    """Run a chain with nobody and with somebody who looks."""
-    length = 200 if quick else 1_000
+async def rows(*, quick: bool) -> tuple[Row, Row]:
+    """Run a line with nobody and with somebody who looks, in turn."""
+    shape = Shape("line", "line", 200 if quick else 1_000)
+    plan = plan_of(shape)
+    rounds: dict[str, list[Round]] = {"alone": [], "watched": []}
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'store.db'}"
         async with EmbeddedServer() as server:
             client = await connect(Settings(), address=server.address)
             with Store.open(url) as store:
-                made = chain(length, CALLED)
-                given = {"template": made.template_key, "digest": store.save_plan(made)}
+                given = {"template": plan.template_key, "digest": store.save_plan(plan)}
 
-            def start(name: str) -> Any:
-                return client.start_workflow("RunFlow", given, id=name, task_queue=QUEUE)
+            async def alone(name: str) -> Handle:
+                return await client.start_workflow("RunFlow", given, id=name, task_queue=OURS)
 
-            plain = Side("alone", start)
-            async with (
-                worker_process("bench.server", server.address, url) as worker,
-                watched(plain) as seen,
-            ):
-                shape = Shape(f"chain of {length}", 1, length, (plain, seen))
-                await measure(client, worker, shape, 1)  # warms caches and imports
-                return await measure(client, worker, shape, 1 if quick else 3)
+            async def watched(name: str) -> Handle:
+                handle = await alone(name)
+                await look(handle)
+                return handle
+
+            async with worker_process("bench.our_worker", OURS, server.address, url) as worker:
+                await play(client, worker, shape, alone)  # warms caches and imports
+                for _ in range(1 if quick else 3):
+                    for name, start in (("alone", alone), ("watched", watched)):
+                        rounds[name].append(Round(await play(client, worker, shape, start), 0))
+    return row_of(shape, "alone", rounds["alone"]), row_of(shape, "watched", rounds["watched"])
 
 
 def main(argv: Sequence[str]) -> int:
@@ -99,8 +95,9 @@ def main(argv: Sequence[str]) -> int:
     for size in SIZES:
         print(f"page of {size:6,} tasks: {drawing_ms(size):8.1f} ms")
     alone, seen = asyncio.run(rows(quick="--quick" in argv))
-    print(f"{alone.shape}, alone:   {alone.nodes_s:6.1f} nodes/s, {alone.cpu_ms:.2f} ms CPU a node")
-    print(f"{seen.shape}, watched: {seen.nodes_s:6.1f} nodes/s, {seen.cpu_ms:.2f} ms CPU a node")
+    for row in (alone, seen):
+        told = f"{row.nodes_s:6.1f} nodes/s, {row.cpu_ms:.2f} ms CPU a node"
+        print(f"{row.title}, {row.contestant + ':':8} {told}")
     lost = 1 - seen.nodes_s / alone.nodes_s
     print(f"asking every second costs {lost:.1%} (at most {MOST_LOST:.0%})")
     return 0 if lost <= MOST_LOST else 1

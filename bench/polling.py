@@ -9,7 +9,6 @@ handed to the worker; the server is asked for that ten times a minute, so it is 
 import argparse
 import asyncio
 import os
-import resource
 import secrets
 import sys
 import tempfile
@@ -22,11 +21,10 @@ from pydantic import JsonValue
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client
 
-from activities.expressions import Sandbox
-from activities.registry import Registry
 from activities.sdk import Call, Inputs, Outputs, StillRunning, plugin
-from bench.server import LONGEST_S, QUEUE, Handle
-from bench.worker_process import Worker, answer, worker_process
+from bench.our_worker import serve
+from bench.runs import LONGEST_S, Handle
+from bench.worker_process import Worker, worker_process
 from translator.plan import (
     Branch,
     Converge,
@@ -41,14 +39,13 @@ from translator.plan import (
     Task,
 )
 from workers.client import connect
-from workers.plans import PlanLoader
-from workers.server import SEARCH_ATTRIBUTES, EmbeddedServer
+from workers.server import EmbeddedServer
 from workers.settings import Settings
 from workers.store import Store
-from workers.worker import build_worker, worker_parts
 
 STARTED: Final = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
 SAMPLES_A_MINUTE: Final = 10
+QUEUE: Final = "polling"
 
 
 class WatchInputs(Inputs):
@@ -97,30 +94,6 @@ def fork(nodes: int, every_s: float) -> Plan:
             inputs={"every_s": Literal(value=every_s)},
         )
     return Plan(template_key="polling", flow=Flow(start="start", nodes=found))
-
-
-# --- the worker's process ---------------------------------------------------------------------
-
-
-async def work(address: str, store_url: str) -> None:
-    """Serve, and tell what was used so far, and how often it has looked, when asked."""
-    client = await connect(Settings(), address=address)
-    settings = Settings(task_queue=QUEUE, store_url=store_url, graceful_shutdown_s=0)
-    registry = Registry([watch])
-    with Store.open(store_url) as store:
-        loader = PlanLoader(store, registry, settings, tuple(SEARCH_ATTRIBUTES))
-        async with (
-            Sandbox(processes=1) as sandbox,
-            build_worker(client, settings, worker_parts(registry, sandbox, loader)),
-        ):
-            await answer(_usage)
-    os._exit(0)  # the SDK's threads may abort an interpreter that exits by itself
-
-
-def _usage() -> dict[str, float]:
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    rss_mb = pages * resource.getpagesize() / 1e6
-    return {"cpu_s": time.process_time(), "rss_mb": rss_mb, "looks": looks[0]}
 
 
 # --- measuring --------------------------------------------------------------------------------
@@ -196,7 +169,7 @@ async def table(given: argparse.Namespace) -> str:
             store.save_plan(plan)
         async with EmbeddedServer() as server:
             client = await connect(Settings(), address=server.address)
-            async with worker_process("bench.polling", server.address, url) as worker:
+            async with worker_process("bench.polling", "--worker", server.address, url) as worker:
                 return await measure(client, worker, plan, given)
 
 
@@ -213,8 +186,9 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
     """Measure and print, or be the worker."""
     if argv[:1] == ["--worker"]:
-        asyncio.run(work(argv[1], argv[2]))
-        return 0
+        address, url = argv[1:]
+        asyncio.run(serve(address, url, QUEUE, [watch], lambda: {"looks": looks[0]}))
+        os._exit(0)  # the SDK's threads may abort an interpreter that exits by itself
     print(asyncio.run(table(arguments(argv))))
     return 0
 
