@@ -7,7 +7,7 @@ only reads may be asked again when its answer is lost; what writes may not.
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-Method = Literal["GET", "POST"]
+Method = Literal["GET", "POST", "PUT"]
 
 
 class Api(NamedTuple):
@@ -31,9 +31,15 @@ def _writes(method: Method, path: str) -> Api:
 
 
 _BUILDS: Final = "/v4/apigw-app/projects/{project}"
+_RELEASE: Final = (
+    "/helmmanager/v1/projects/{project}/clusters/{cluster}"
+    "/namespaces/{namespace}/releases/{release}"
+)
 _CI_USER: Final = "X-DEVOPS-UID"
 
 APIS: Final[Mapping[str, Api]] = {
+    "bcs-api-gateway.get_release_detail": _reads("GET", _RELEASE),
+    "bcs-api-gateway.upgrade_release": _writes("PUT", _RELEASE),
     "bk_log.esquery_search": _reads("POST", "/esquery_search/"),
     "cc.add_host_lock": _writes("POST", "/add_host_lock/"),
     "cc.batch_delete_set": _writes("POST", "/batch_delete_set/"),

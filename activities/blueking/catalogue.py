@@ -137,9 +137,12 @@ def blueking(call: Call[Inputs] | Lookup) -> BlueKing:
 
 
 def _pace(calls_per_second: float) -> AsyncLimiter:
-    """Return the limit that all steps of a worker share; a burst holds at most a second's calls."""
-    burst = max(1.0, calls_per_second)
-    return AsyncLimiter(burst, time_period=burst / calls_per_second)
+    """Return the limit that all steps of a worker share: calls go out one by one, evenly apart.
+
+    The bucket holds one call, because one that held a second's would let two seconds' through
+    within one.
+    """
+    return AsyncLimiter(1, time_period=1 / calls_per_second)
 
 
 def _model(

@@ -24,6 +24,7 @@ DENIED: Final = 9900403
 """Code of an answer that the access management has refused."""
 
 GROUPS: Final[Mapping[str, str]] = {
+    "bcs-api-gateway": "容器管理平台(BK-BCS)",
     "cc": "配置平台(CMDB)",
     "jobv3": "作业平台(JOB)",
     "cmsi": "蓝鲸服务(BK)",
@@ -115,7 +116,7 @@ class BlueKing:
 
         Args:
             name: one of `APIS`, such as `cc.search_set`.
-            params: the query of a GET, the JSON body of a POST.
+            params: the query of a GET, else the JSON body.
             path: what stands in the braces of the API's path.
 
         Raises:
@@ -307,7 +308,7 @@ def texts_of(errors: Sequence[object]) -> list[str]:
 
 
 def _carried(api: Api, params: Mapping[str, JsonValue]) -> dict[str, Any]:
-    if api.method == "POST":
+    if api.method != "GET":
         return {"json": dict(params)}
     return {"params": {key: _as_query(value) for key, value in params.items()}}
 

@@ -21,7 +21,7 @@ STAGE: Final = "prod"
 _WITHOUT_API: Final = frozenset({"nodeman", "gsekit"})
 """Systems whose own addresses hold the `/api` with which their paths under the ESB begin."""
 
-_BEHIND_GATEWAY: Final = frozenset({"devops"})
+_BEHIND_GATEWAY: Final = frozenset({"bcs-api-gateway", "devops"})
 """Systems that only the API gateway serves, under their own names."""
 
 FileManager = Literal["", "job_repo", "bk_repo", "host_nfs", "upload_module"]
@@ -145,7 +145,7 @@ class BlueKingSettings(BaseModel):
     """What proxies get that the newer node manager installs, instead of its own defaults:
     `relay_callback_port`, `relay_download_port`, `proxy_tags`."""
     calls_per_second: float = Field(default=20, gt=0)
-    """Most calls that one worker sends in a second; the rest wait."""
+    """Most calls that one worker sends in a second, evenly apart; the rest wait."""
     at_once: int = Field(default=20, ge=1)
     """Most calls of one step of a plugin that are open at the same time."""
     timeout_s: float = Field(default=60, gt=0)

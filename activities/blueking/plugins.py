@@ -2,7 +2,15 @@
 
 from collections.abc import Iterable
 
-from activities.blueking import approval, ci_builds, gsekit, log_search, notices, wechat_work
+from activities.blueking import (
+    approval,
+    ci_builds,
+    gsekit,
+    helm_releases,
+    log_search,
+    notices,
+    wechat_work,
+)
 from activities.blueking.cmdb import changes, modules, sets, transfer
 from activities.blueking.job import files, local_files, others, plans, scripts
 from activities.blueking.monitor import shields
@@ -35,6 +43,7 @@ _MODULES = (
     newer_nodes,
     newer_plugins,
     ci_builds,
+    helm_releases,
     log_search,
     hosts,
     picker,

@@ -30,6 +30,12 @@ A component calls the platform at the addresses of the settings below, as the us
 the run acts. A call that only reads may be sent again when its answer is lost. One that changes
 something is not: its node fails with "outcome unknown", says what to look at, and waits for a
 person, unless the table says that it is safe to repeat.
+
+Without a platform, `stdops demo --blueking` and `stdops dev --fake-bk` bring a fake one, which
+keeps what it is told, lets jobs take their time, calls back, shows a page of each job and ticket,
+and breaks down where it is asked to: `GET /_fake/state` tells what it keeps, `POST /_fake/faults`
+sets what breaks. On it every way of each component is run, and what is asked compared field by
+field; `python -m tests.tools.blueking_coverage` prints which ways there are.
 """
 
 _COLUMNS: Final = ("code", "version", "name", "manner")
@@ -47,19 +53,22 @@ _ELSEWHERE: Final = """\
 | `bk_display`, `bk_http_request`, `pause_node`, `sleep_timer` | [core plugins](plugins-core.md) |
 | `remote_plugin` | calls third-party plugin services by their protocol |
 | `subprocess_plugin` | no plugin: the translator makes a subflow of it |
+
+With those above they are all 99 component-versions of bk-sops.
 """
 
 _MORE: Final = """\
 ## Other systems of the platform
 
-These are no components of bk-sops. BK-CI is called through the API gateway `devops`.
+These are no components of bk-sops. BK-CI is called through the API gateway `devops`, BK-BCS
+through `bcs-api-gateway`.
 """
 
 _LEFT_OUT: Final = """\
-Left out are BK-BCS and fault healing (FTA): no public document was found that says enough of the
-requests and answers of their gateways' APIs to start something and follow it to its end. Jobs in a
-cluster are run by `kubernetes_job`; whatever a gateway serves, `http_request` and `http_wait` can
-call, with credentials from a password variable.
+Left out is fault healing (FTA): no public document was found that says enough of the requests and
+answers of its APIs to start something and follow it to its end. Jobs in a cluster are run by
+`kubernetes_job`; whatever a gateway serves, `http_request` and `http_wait` can call, with
+credentials from a password variable.
 """
 
 _VARIABLES: Final = """\

@@ -1,4 +1,4 @@
-"""The platform behind HTTP, an ASGI application: its APIs, and `/_fake/...` to drive it."""
+"""The platform behind HTTP, an ASGI application: its APIs, its pages, `/_fake/...` to drive it."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from workers.fake_blueking.asked import RefusedError
 from workers.fake_blueking.control import CONTROLS
 from workers.fake_blueking.courier import Courier
+from workers.fake_blueking.pages import page_at
 from workers.fake_blueking.platform import Platform, Reply, Request
 
 
@@ -31,6 +32,9 @@ def make_app(platform: Platform) -> Starlette:
     courier = Courier(platform)
 
     async def api(http: HttpRequest) -> Response:
+        page = page_at(platform.world, http.url.path) if http.method == "GET" else None
+        if page is not None:
+            return HTMLResponse(page)
         request = Request(
             http.method,
             http.url.path,
@@ -39,7 +43,8 @@ def make_app(platform: Platform) -> Starlette:
             await http.body(),
         )
         reply = platform.reply(request)
-        courier.wake()
+        if http.method != "GET":  # what only reads makes nothing due
+            courier.wake()
         await asyncio.sleep(reply.after_s)
         return _response(reply)
 
@@ -61,7 +66,7 @@ def make_app(platform: Platform) -> Starlette:
         async with courier.running():
             yield
 
-    methods = ["GET", "POST"]
+    methods = ["GET", "POST", "PUT"]
     routes = [
         Route("/_fake/{name}", control, methods=methods),
         Route("/{path:path}", api, methods=methods),

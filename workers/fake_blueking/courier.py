@@ -8,7 +8,6 @@ from typing import Final
 import httpx
 
 from workers.fake_blueking.asked import Json
-from workers.fake_blueking.faults import pick
 from workers.fake_blueking.platform import Platform, Telling
 
 _ANSWER_S: Final = 10.0
@@ -62,7 +61,7 @@ class Courier:
 
     async def _tell(self, http: httpx.AsyncClient, telling: Telling) -> None:
         """Send a callback, as often as its fault says."""
-        fault = pick(self._platform.faults, telling.api)
+        fault = self._platform.fault_of(telling)
         kind = fault.kind if fault is not None else ""
         if kind == "lost":
             return

@@ -1,9 +1,10 @@
 """NodeMan, its old API too: agents and plugins on hosts.
 
-The answers are those that the components read; what else the real systems say is not documented.
+Source: the platform's API documents of the node manager, whose examples say which keys there are.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import Final
 
@@ -52,14 +53,14 @@ def job_install(world: World, asked: Asked) -> JsonValue:
             row.integer(key)
         row.text("os_type")
     ips = [row.text("inner_ip" if row.has("inner_ip") else "inner_ipv6") for row in rows]
-    return {"job_id": started(world, ips).id}
+    return {"job_id": started(world, ips).id, "ip_filter": []}
 
 
 def job_operate(world: World, asked: Asked) -> JsonValue:
     """Upgrade, restart or remove agents or proxies."""
     asked.one_of("job_type", _OPERATIONS)
     asked.integers("bk_biz_id")
-    return {"job_id": started(world, _ips(world, asked)).id}
+    return {"job_id": started(world, _ips(world, asked)).id, "ip_filter": []}
 
 
 def plugin_operate(world: World, asked: Asked) -> JsonValue:
@@ -81,13 +82,18 @@ def job_details(world: World, asked: Asked) -> JsonValue:
     """Return how a job stands, with its hosts."""
     work = work_of(world, asked.integer("job_id"), "nodeman")
     state = status_of(world, work)
-    hosts = hosts_of(work, state)
+    hosts = [_told(world, host) for host in hosts_of(work, state)]
     counts = [str(host["status"]) for host in hosts]
     failed, good = counts.count("FAILED"), counts.count("SUCCESS")
     status = "PART_FAILED" if failed and good else _STATES[state]
     return {
         "job_id": work.id,
+        "job_type": "",
+        "job_type_display": "",
+        "ip_filter_list": [],
+        "start_time": _time(work.started_at),
         "status": status,
+        "total": len(hosts),
         "statistics": {
             "total_count": len(hosts),
             "success_count": good,
@@ -104,13 +110,21 @@ def job_log(world: World, asked: Asked) -> JsonValue:
     work = work_of(world, asked.integer("job_id"), "nodeman")
     name = asked.text("instance_id")
     state = next(
-        (h["status"] for h in hosts_of(work, status_of(world, work)) if h["instance_id"] == name),
+        (
+            host["status"]
+            for host in hosts_of(work, status_of(world, work))
+            if _told(world, host)["instance_id"] == name
+        ),
         None,
     )
     if state is None:
         asked.refuse("instance_id", "is none of the job's")
     log = "agent does not answer" if state == "FAILED" else "done"
-    return [{"step": "install", "status": state, "log": log}]
+    at = _time(work.started_at)
+    return [
+        {"step": "选择接入点", "status": "SUCCESS", "log": "", "start_time": at, "finish_time": at},
+        {"step": "install", "status": state, "log": log, "start_time": at, "finish_time": at},
+    ]
 
 
 def search_host_plugin(world: World, asked: Asked) -> JsonValue:
@@ -120,7 +134,19 @@ def search_host_plugin(world: World, asked: Asked) -> JsonValue:
     addresses = [*wanted.get("inner_ip", []), *wanted.get("ip", [])]
     clouds = [str(each) for each in wanted.get("bk_cloud_id", [])]
     found: list[JsonValue] = [
-        {"bk_host_id": h.id, "inner_ip": h.ip, "inner_ipv6": "", "bk_cloud_id": h.cloud}
+        {
+            **_place(world, h),
+            "inner_ipv6": "",
+            "status": "TERMINATED" if h.fault == "agent" else "RUNNING",
+            "status_display": "异常" if h.fault == "agent" else "正常",
+            "node_from": "NODE_MAN",
+            "node_type": "AGENT",
+            "os_type": "LINUX",
+            "version": "2.0.0",
+            "operate_permission": True,
+            "plugin_status": [],
+            "job_result": {},
+        }
         for h in world.hosts.values()
         if (not addresses or h.ip in addresses) and (not clouds or str(h.cloud) in clouds)
     ]
@@ -176,8 +202,18 @@ def get_task_info(world: World, asked: Asked) -> JsonValue:
     counts: Json = {
         "success_count": states.count("SUCCESS"),
         "failed_count": states.count("FAILED"),
+        "running_count": states.count("RUNNING") + states.count("PENDING"),
     }
-    return {"id": work.id, "host_count": len(hosts), "status_count": counts, "hosts": rows}
+    return {
+        "id": work.id,
+        "bk_biz_id": str(asked.integer("bk_biz_id")),
+        "start_time": _time(work.started_at),
+        "end_time": None,
+        "host_count": len(hosts),
+        "status_count": counts,
+        "os_count": {"LINUX": len(hosts), "WINDOWS": 0, "AIX": 0},
+        "hosts": rows,
+    }
 
 
 def get_log(_world: World, asked: Asked) -> JsonValue:
@@ -214,6 +250,37 @@ def _ips(world: World, asked: Asked) -> list[str]:
         asked.refuse("bk_host_id", f"names hosts that do not exist: {missing}")
     found: list[Host] = [world.hosts[number] for number in ids]
     return [host.ip for host in found]
+
+
+def _told(world: World, host: Json) -> Json:
+    """Return a host of a job as NodeMan tells of it; one that CMDB lacks goes by its address."""
+    known = next((h for h in world.hosts.values() if h.ip == host["inner_ip"]), None)
+    about: Json = _place(world, known) if known is not None else {"bk_cloud_id": 0}
+    name = f"host|{known.id}" if known is not None else f"{host['inner_ip']}-0-0"
+    return {
+        **about,
+        **host,
+        "instance_id": f"host|instance|{name}",
+        "node_id": 1,
+        "ap_id": 1,
+        "is_manual": False,
+        "status_display": str(host["status"]),
+    }
+
+
+def _place(world: World, host: Host) -> Json:
+    return {
+        "bk_host_id": host.id,
+        "inner_ip": host.ip,
+        "bk_cloud_id": host.cloud,
+        "bk_cloud_name": "default area",
+        "bk_biz_id": host.business,
+        "bk_biz_name": world.businesses.get(host.business, {}).get("bk_biz_name"),
+    }
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S+0000")
 
 
 def hosts_of(work: Work, state: str) -> list[Json]:

@@ -1,10 +1,13 @@
 """The platform as one object: takes a request and gives a reply, with no network in between."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final, Literal, NamedTuple, cast
+
+from pydantic import JsonValue
 
 from workers.fake_blueking import (
     cmdb,
@@ -14,6 +17,8 @@ from workers.fake_blueking import (
     jobs,
     nodemgr,
     nodes,
+    pipelines,
+    releases,
     services,
 )
 from workers.fake_blueking.asked import DENIED, Asked, Handler, Json, RefusedError
@@ -22,6 +27,9 @@ from workers.fake_blueking.timeline import view
 from workers.fake_blueking.world import APP_CODE, APP_SECRET, Job, Ticket, World
 
 PREFIX: Final = "/api/c/compapi/v2"
+HOOK: Final = "/wecom/send"
+"""Where a robot of WeCom takes messages."""
+
 _JSON: Final = "application/json"
 _APIS: Final[Mapping[str, Handler]] = {
     **cmdb.APIS,
@@ -31,10 +39,20 @@ _APIS: Final[Mapping[str, Handler]] = {
     **job_library.APIS,
     **nodes.APIS,
     **nodemgr.APIS,
+    **pipelines.APIS,
     **services.APIS,
 }
+_PLACED: Final = {
+    re.compile(pattern): handler
+    for pattern, handler in {**pipelines.PLACED, **releases.PLACED}.items()
+}
+
 _CODE_ALONE: Final = ("/nodemgr/", "/gse/")
 """The systems whose envelope has a code and no `result`."""
+_STATUS_ALONE: Final = ("/gateway/devops/",)
+"""The systems whose envelope has a status, 0 for good, and no `result`."""
+
+Envelope = Literal["whole", "code", "status"]
 
 
 class Request(NamedTuple):
@@ -86,20 +104,34 @@ class Platform:
 
     def reply(self, request: Request) -> Reply:
         """Answer a call."""
+        if request.path == HOOK:
+            return self._hooked(request)
         path = request.path.removeprefix(PREFIX)
-        handler = _APIS.get(f"{request.method} {path}")
+        handler, place = _handler(f"{request.method} {path}")
         if handler is None:
             what = f"Not found component class: {request.method} {path}"
             return _enveloped(
                 {"result": False, "code": 1306401, "message": what, "data": None}, 404
             )
-        api = _name(path)
+        api = _name(path, handler)
         fault = pick(self.faults, api)
         if fault is not None and fault.kind in _BEFORE:
-            self._note(api, "", _params(request, lenient=True), "broken", fault.kind)
+            self._note(api, "", _params(request, place, lenient=True), "broken", fault.kind)
             return _BEFORE[fault.kind]
-        done = self._do(handler, api, request)
+        done = self._do(handler, api, request, place)
         return _after(done, fault) if fault is not None else done
+
+    def _hooked(self, request: Request) -> Reply:
+        """Answer WeCom's web hook, whose key stands in its address."""
+        params = _params(request, {}, lenient=True)
+        answer: Json
+        try:
+            answer = services.wecom_hook(self.world, Asked(params))
+        except RefusedError as no:
+            answer = {"errcode": 40058, "errmsg": no.message}
+        end = "refused" if answer["errcode"] else "done"
+        self._note("wecom.send", "", params, end, str(answer["errmsg"]))
+        return _enveloped(answer)
 
     def calls(self, api: str = "*") -> list[Entry]:
         """Return the calls in the ledger whose name fits a pattern."""
@@ -132,21 +164,20 @@ class Platform:
             ends += [ticket.created_at + waits for ticket in open_ones]
         return min(ends, default=None)
 
-    def _do(self, handler: Handler, api: str, request: Request) -> Reply:
+    def _do(self, handler: Handler, api: str, request: Request, place: Mapping[str, str]) -> Reply:
         """Do what a call asks for; what is wrong with it goes into the platform's envelope."""
-        user, params = "", _params(request, lenient=True)
-        coded = request.path.removeprefix(PREFIX).startswith(_CODE_ALONE)
+        user, params = "", _params(request, place, lenient=True)
+        envelope = _envelope_of(request.path.removeprefix(PREFIX))
         try:
             user = _user(request.headers)
-            params = _params(request)
+            params = _params(request, place)
             self._allow(user, api)
             data = handler(self.world, Asked(params, user=user))
         except RefusedError as no:
             self._note(api, user, params, "refused", no.message)
-            return _enveloped(_refusal(no, coded=coded))
+            return _enveloped(_refusal(no, envelope))
         self._note(api, user, params, "done")
-        answer: Json = {"code": 0, "message": "success", "data": data}
-        return _enveloped(answer if coded else {"result": True, **answer, "request_id": _id(self)})
+        return _enveloped(_answer(data, envelope, _id(self)))
 
     def _allow(self, user: str, api: str) -> None:
         for denial in self.world.denials:
@@ -165,16 +196,20 @@ class Platform:
     ) -> None:
         self.ledger.append(Entry(self.world.clock(), api, user, params, end, what))
 
+    def fault_of(self, telling: Telling) -> Fault | None:
+        """Return the rule by which a callback breaks, None for none; it counts as used."""
+        return pick(self.faults, telling.api)
+
     def _is_over(self, job: Job) -> bool:
         return view(job, self.world.pace, self.world.clock()).is_over
 
     def _decide_in_time(self, ticket: Ticket) -> None:
-        """Let the first approver say yes where the pace says when."""
+        """Let the first approver decide where the pace says when."""
         waits = self.world.pace.approval_s
         if ticket.decided is not None or waits is None:
             return
         if self.world.clock() >= ticket.created_at + waits:
-            services.decide(ticket, ticket.approvers[0], is_yes=True)
+            services.decide(ticket, ticket.approvers[0], is_yes=self.world.pace.approves)
 
 
 def _user(headers: Mapping[str, str]) -> str:
@@ -197,10 +232,26 @@ def _user(headers: Mapping[str, str]) -> str:
     return known.text("bk_username")
 
 
-def _params(request: Request, *, lenient: bool = False) -> Json:
-    """Return the query of a GET, the body of a POST."""
+def _handler(asked: str) -> tuple[Handler | None, dict[str, str]]:
+    """Return what serves a method and path, with what stands in the path's parameters."""
+    if (known := _APIS.get(asked)) is not None:
+        return known, {}
+    for pattern, handler in _PLACED.items():
+        if found := pattern.fullmatch(asked):
+            return handler, found.groupdict()
+    return None, {}
+
+
+def _params(request: Request, place: Mapping[str, str], *, lenient: bool = False) -> Json:
+    """Return the query of a GET, the body of a POST; in a path with parameters, all of them."""
     if request.method == "GET":
-        return dict(request.query)
+        return {**request.query, **place}
+    if place:
+        return {"body": _body(request, lenient=lenient), **request.query, **place}
+    return _body(request, lenient=lenient)
+
+
+def _body(request: Request, *, lenient: bool) -> Json:
     try:
         found: object = json.loads(request.body)
     except ValueError:
@@ -212,19 +263,37 @@ def _params(request: Request, *, lenient: bool = False) -> Json:
     raise RefusedError("the body is no JSON object")
 
 
-def _refusal(no: RefusedError, *, coded: bool) -> Json:
+def _envelope_of(path: str) -> Envelope:
+    if path.startswith(_STATUS_ALONE):
+        return "status"
+    return "code" if path.startswith(_CODE_ALONE) else "whole"
+
+
+def _answer(data: JsonValue, envelope: Envelope, request_id: str) -> Json:
+    if envelope == "status":
+        return {"status": 0, "message": "", "data": data}
+    answer: Json = {"code": 0, "message": "success", "data": data}
+    return answer if envelope == "code" else {"result": True, **answer, "request_id": request_id}
+
+
+def _refusal(no: RefusedError, envelope: Envelope) -> Json:
+    if envelope == "status":
+        return {"status": no.code, "message": no.message, "data": None}
     answer: Json = {"code": no.code, "message": no.message, "data": None}
     if no.permission is not None:
         answer["permission"] = no.permission
-    return answer if coded else {"result": False, **answer}
+    return answer if envelope == "code" else {"result": False, **answer}
 
 
 def _enveloped(answer: Json, status: int = 200) -> Reply:
     return Reply(status, json.dumps(answer, ensure_ascii=False).encode())
 
 
-def _name(path: str) -> str:
+def _name(path: str, handler: Handler) -> str:
+    """Return what the ledger calls an API; behind a gateway, what serves it."""
     system, _, rest = path.strip("/").partition("/")
+    if system == "gateway":
+        return f"{rest.partition('/')[0]}.{handler.__name__}"
     return f"{system}.{rest}"
 
 

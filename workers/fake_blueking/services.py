@@ -66,6 +66,21 @@ def _sent(world: World, asked: Asked, channel: str, title: str, content: str) ->
     world.messages.append(message)
 
 
+def wecom_hook(world: World, asked: Asked) -> Json:
+    """Write to chats of WeCom as its web hook does, and return its whole answer.
+
+    Source: WeCom's document of robots in groups, and its list of error codes.
+    """
+    chats = asked.text("chatid").split("|")
+    kind = str(asked.one_of("msgtype", ("text", "markdown", "markdown_v2")))
+    if gone := [chat for chat in chats if chat in world.gone_chats]:
+        return {"errcode": 86003, "errmsg": f"chatid not exist: {', '.join(gone)}"}
+    content = asked.part(kind).text("content")
+    for chat in chats:
+        world.messages.append({"channel": "wecom", "to": [chat], "title": "", "content": content})
+    return {"errcode": 0, "errmsg": "ok"}
+
+
 # --- approvals --------------------------------------------------------------------------------
 
 
@@ -170,7 +185,7 @@ def told(world: World, ticket: Ticket) -> Json:
     return {
         "sn": ticket.sn,
         "title": ticket.title,
-        "ticket_url": f"/#/ticket/{ticket.sn}",
+        "ticket_url": f"{world.url}/itsm/ticket/{ticket.sn}",
         "current_status": _status(ticket),
         "updated_by": ticket.decided_by,
         "update_at": at.strftime(_TIME),
@@ -251,7 +266,7 @@ def flush_process(world: World, asked: Asked) -> JsonValue:
 
 
 def create_job(world: World, asked: Asked) -> JsonValue:
-    """Start work on processes or their files."""
+    """Start work on processes or their files; it fails where an agent is lost."""
     _known_business(world, asked)
     asked.one_of("job_object", ("process", "configfile"))
     action = asked.text("job_action")
@@ -260,7 +275,8 @@ def create_job(world: World, asked: Asked) -> JsonValue:
     for key in ("bk_set_name", "bk_module_name", "service_instance_name", "bk_process_name"):
         scope.text(key)
     scope.text("bk_process_id")
-    work = Work(world.new_id(), "gsekit", world.clock(), action != "break", {"action": action})
+    is_lost = any(host.fault == "agent" for host in world.hosts.values())
+    work = Work(world.new_id(), "gsekit", world.clock(), not is_lost, {"action": action})
     world.works[work.id] = work
     return {"job_id": work.id}
 

@@ -67,10 +67,11 @@ async def serving(platform: Platform, port: int = 0) -> AsyncGenerator[Served]:
             fix="free the port, or take another one",
         ) from None
     with listener:
+        platform.world.url = f"http://{_HOST}:{listener.getsockname()[1]}"
         server = Server(_config(make_app(platform)))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            yield Served(platform, f"http://{_HOST}:{listener.getsockname()[1]}")
+            yield Served(platform, platform.world.url)
         finally:
             server.should_exit = True
             await asyncio.wait((running,), timeout=_STOP_S)

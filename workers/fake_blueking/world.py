@@ -154,12 +154,30 @@ class Work:
 
 
 @dataclass(slots=True)
+class Release:
+    """A Helm release; `work` is its latest upgrade, which it keeps when that has ended."""
+
+    name: str
+    namespace: str
+    chart: str
+    version: str
+    revision: int = 1
+    updated_at: float = 0
+    values: tuple[str, ...] = ()
+    work: Work | None = None
+
+
+@dataclass(slots=True)
 class Pace:
-    """How long things take, in seconds; tickets wait for a person where `approval_s` is None."""
+    """How long things take, in seconds; tickets wait for a person where `approval_s` is None.
+
+    After that time the first approver says yes, or no where `approves` is not set.
+    """
 
     pending_s: float = 0.2
     running_s: float = 1.0
     approval_s: float | None = None
+    approves: bool = True
 
 
 class Denial(NamedTuple):
@@ -171,9 +189,10 @@ class Denial(NamedTuple):
 
 @dataclass(slots=True)
 class World:
-    """All of it; `clock` gives seconds since the epoch."""
+    """All of it; `clock` gives seconds since the epoch, `url` is where it is served."""
 
     clock: Callable[[], float] = time.time
+    url: str = ""
     pace: Pace = field(default_factory=Pace)
     businesses: dict[int, Json] = field(default_factory=dict[int, Json])
     business_sets: dict[int, str] = field(default_factory=dict[int, str])
@@ -192,7 +211,10 @@ class World:
     tickets: dict[str, Ticket] = field(default_factory=dict[str, Ticket])
     shields: dict[int, Json] = field(default_factory=dict[int, Json])
     messages: list[Json] = field(default_factory=list[Json])
+    gone_chats: set[str] = field(default_factory=set[str])
     works: dict[int, Work] = field(default_factory=dict[int, Work])
+    releases: dict[str, Release] = field(default_factory=dict[str, Release])
+    logs: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     denials: list[Denial] = field(default_factory=list[Denial])
     _ids: Iterator[int] = field(default_factory=lambda: count(10001))
 
@@ -243,6 +265,8 @@ def shop() -> World:
         world.hosts[at] = Host(at, ip, 2, [module], fields={"bk_host_name": f"host-{at}"})
     world.file_sources["artifacts"] = 1
     world.service_templates[51] = {"id": 51, "name": "web", "bk_biz_id": 2}
+    world.releases["shop/web"] = Release("web", "shop", "web", "1.0.0")
+    world.logs["2_bklog.web"] = ["GET / 200", "GET /cart 500"]
     world.attributes = _attributes()
     restart = "echo restarting ${service}\necho '<SOPS_VAR>restarted:${service}</SOPS_VAR>'"
     world.scripts = {

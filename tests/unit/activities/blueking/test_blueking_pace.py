@@ -96,8 +96,8 @@ def test_500_jobs_at_once_stay_within_the_limit_and_each_step_within_its_time() 
     calls = len(platform.times)
     assert [end.kind for end in ends if isinstance(end, TryAgain)] == ["still_running"] * JOBS
     assert calls == JOBS * 3
-    assert elapsed_s == pytest.approx((calls - RATE) / RATE, rel=0.02)
-    assert platform.most_in_a_second() <= 2 * RATE + 1
+    assert elapsed_s == pytest.approx((calls - 1) / RATE, rel=0.02)
+    assert platform.most_in_a_second() <= RATE
     assert all(earlier <= later for earlier, later in pairwise(platform.times))
 
 
@@ -126,7 +126,7 @@ def test_a_limit_may_be_any_number(rate: float) -> None:
             return asyncio.get_running_loop().time()
 
     elapsed_s = run(work)
-    assert elapsed_s == pytest.approx((len(platform.times) - max(1, rate)) / rate, rel=0.2)
+    assert elapsed_s == pytest.approx((len(platform.times) - 1) / rate, rel=0.02)
 
 
 async def test_credentials_language_and_tenant_are_in_the_headers() -> None:

@@ -174,3 +174,76 @@ async def test_a_plan_and_a_host_that_are_seeded_can_be_used(outside: Outside) -
     assert answer.json()["result"] is True
     state = (await outside.http.get(f"{outside.served.url}/_fake/state")).json()
     assert state["hosts"]["10.7.0.1"]["modules"] == ["web"]
+
+
+async def test_the_link_of_a_job_leads_to_a_page_of_it(outside: Outside) -> None:
+    job = await outside.start()
+
+    page = await outside.http.get(f"{outside.served.settings['job_url']}/api_execute/{job}")
+
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert f"JOB {job}: restart a service" in page.text
+    assert "10.0.1.1" in page.text
+
+
+async def test_the_link_of_a_ticket_leads_to_a_page_that_shows_text_as_text(
+    outside: Outside,
+) -> None:
+    fields = [
+        {"key": "title", "value": "<b>web</b>"},
+        {"key": "APPROVER", "value": "wang"},
+        {"key": "APPROVAL_CONTENT", "value": "may it?"},
+    ]
+    ticket: Json = {"creator": "admin", "fields": fields, "fast_approval": True, "meta": {}}
+    sn = (await outside.post("/itsm/create_ticket/", ticket)).json()["data"]["sn"]
+
+    page = await outside.http.get(f"{outside.served.url}/itsm/ticket/{sn}")
+
+    assert f"Ticket {sn}: &lt;b&gt;web&lt;/b&gt;" in page.text
+    assert "<b>" not in page.text
+    assert "may it?" in page.text
+
+
+@pytest.mark.parametrize("path", ["/job/api_execute/7", "/job/api_execute/x", "/itsm/ticket/REQ1"])
+async def test_what_is_not_there_has_no_page(outside: Outside, path: str) -> None:
+    assert (await outside.http.get(f"{outside.served.url}{path}")).status_code == 404
+
+
+async def test_the_web_hook_of_a_chat_needs_no_credentials_and_names_a_chat_that_is_gone(
+    outside: Outside,
+) -> None:
+    outside.served.platform.world.gone_chats.add("old")
+    body = {"chatid": "new", "msgtype": "text", "text": {"content": "done"}}
+    hook = f"{outside.served.url}/wecom/send"
+
+    good = (await outside.http.post(hook, json=body)).json()
+    bad = (await outside.http.post(hook, json={**body, "chatid": "new|old"})).json()
+
+    assert good == {"errcode": 0, "errmsg": "ok"}
+    assert bad == {"errcode": 86003, "errmsg": "chatid not exist: old"}
+    assert [each["to"] for each in outside.served.platform.world.messages] == [["new"]]
+
+
+async def test_a_build_of_a_pipeline_can_be_stopped(outside: Outside) -> None:
+    builds = f"{outside.served.url}/gateway/devops/prod/v4/apigw-app/projects/shop"
+    headers = {"X-Bkapi-Authorization": json.dumps(CREDENTIALS)}
+    begun = await outside.http.post(
+        f"{builds}/build_start?pipelineId=p-1", json={"version": "1"}, headers=headers
+    )
+    build = begun.json()["data"]["id"]
+    place = {"pipelineId": "p-1", "buildId": build}
+
+    stopped = await outside.http.post(
+        f"{builds}/build_stop", params=place, json={}, headers=headers
+    )
+    seen = await outside.http.get(f"{builds}/build_status", params=place, headers=headers)
+    other = await outside.http.get(
+        f"{builds}/build_status", params={**place, "pipelineId": "p-2"}, headers=headers
+    )
+
+    assert stopped.json() == {"status": 0, "message": "", "data": True}
+    assert seen.json()["data"]["variables"] == {"version": "1"}
+    assert (other.json()["status"], other.json()["message"]) == (
+        1199000,
+        f"there is no build {build!r}",
+    )
