@@ -21,14 +21,17 @@ FILES = sorted(FOLDER.glob("*.json"))
 MACHINE = re.compile(r"/(?:work|home|root|Users)/|site-packages|\d+@\w+")
 
 
-@pytest.fixture(scope="module")
-def replayer() -> Replayer:
-    """The product's workflows, converter and interceptors."""
+@pytest.fixture(scope="module", params=[False, True], ids=["", "sandboxed"])
+def replayer(request: pytest.FixtureRequest) -> Replayer:
+    """The product's workflows, converter and interceptors; with and without the sandbox.
+
+    In the sandbox a call that a replay could not repeat fails, such as one of a clock.
+    """
     return Replayer(
         workflows=[RunFlow, TemplateFlow],
         data_converter=DATA_CONVERTER,
         interceptors=[PageInterceptor()],
-        workflow_runner=workflow_runner(),
+        workflow_runner=workflow_runner(sandboxed=request.param),
     )
 
 
