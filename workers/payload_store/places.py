@@ -1,0 +1,40 @@
+"""What a place for large values can do: keep bytes by key, and tell what it keeps."""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple, Protocol
+
+
+class Kept(NamedTuple):
+    """One value that is kept; `used_at` is when it was last put, in seconds since the epoch."""
+
+    key: str
+    size: int
+    used_at: float
+
+
+class Place(Protocol):
+    """Keeps bytes by key. A key is `namespace/run/digest`, of letters, digits and `%-_~`.
+
+    Every method raises a StdopsError (SOP530) where the place cannot be used.
+    """
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people."""
+        ...
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Keep bytes whole or not at all; of a key that is there already, note the use."""
+        ...
+
+    async def get(self, key: str) -> bytes | None:
+        """Return what is kept under a key, None for nothing."""
+        ...
+
+    async def remove(self, key: str) -> None:
+        """Forget a key; one that is not there is no error."""
+        ...
+
+    def kept(self) -> AsyncIterator[Kept]:
+        """Tell all that is kept, in any order."""
+        ...
