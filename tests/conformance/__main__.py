@@ -43,6 +43,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("path", type=Path, help="a folder of recorded cases")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part only")
     parser.add_argument("--on", choices=("machine", "temporal"), default="machine")
+    parser.add_argument(
+        "--roll-over", type=int, default=0, help="on temporal: a fresh history every so many events"
+    )
     parser.add_argument("--sample", type=int, help="so many pipeline cases, drawn by --seed")
     parser.add_argument("--group", action="append", help="pipeline cases of this group only")
     parser.add_argument("--seed", type=int, default=0)
@@ -114,7 +117,7 @@ async def judge_all(options: argparse.Namespace) -> AsyncIterator[Judged]:
             cases = cases_in(options.path, options.group or ())
             cases = sampled(cases, options.sample, options.seed)
             judge = judge_online if options.on == "temporal" else judge_pipeline
-            async for case, outcome in run_pipelines(cases, options.on, sandbox):
+            async for case, outcome in run_pipelines(cases, options, sandbox):
                 yield judge(case, outcome)
         for judged in judge_vectors(options.path, wanted):
             yield judged
@@ -128,13 +131,13 @@ async def judge_all(options: argparse.Namespace) -> AsyncIterator[Judged]:
 
 
 async def run_pipelines(
-    cases: list[dict[str, Any]], where: str, sandbox: Sandbox
+    cases: list[dict[str, Any]], options: argparse.Namespace, sandbox: Sandbox
 ) -> AsyncIterator[tuple[dict[str, Any], Mapping[str, Any]]]:
     """Run pipeline cases offline, or on a real server."""
-    if where == "temporal":
+    if options.on == "temporal":
         from tests.conformance import online
 
-        async for pair in online.run_cases(cases):
+        async for pair in online.run_cases(cases, options.roll_over):
             yield pair
         return
     for case in cases:

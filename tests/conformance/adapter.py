@@ -74,6 +74,18 @@ class Recorder:
         self.last: dict[NodePath, Ended] = {}
         self.machine: Machine | None = None
 
+    def dump(self) -> dict[str, Any]:
+        """Return what was kept as plain values."""
+        kept = ("order", "data", "transitions", "history", "last")
+        return {name: getattr(self, name) for name in kept}
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        """Take over what a recorder of an earlier part of the run has kept, if there is one."""
+        for name, value in kept.items():
+            if name in self.dump():
+                setattr(self, name, value)
+        self.last = {path: Ended(*ended) for path, ended in self.last.items()}
+
     def __call__(self, trace: Trace) -> None:
         match trace:
             case Entered(path, _, token):

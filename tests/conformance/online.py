@@ -2,10 +2,12 @@
 
 The workflow under test is `RunFlow` with one addition: it plays the case's script on itself, and
 answers with the outcome. Components are activities; where a script acts while a component works,
-the activity holds until the workflow has acted.
+the activity holds until the workflow has acted. A run may go on in fresh histories: what is left of
+the script, and what was seen so far, then travels with it.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +16,7 @@ from typing import Any
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.contract import (
@@ -35,7 +38,7 @@ from activities.contract import (
 from activities.expressions import EvaluationError, Sandbox
 from tests.conformance import adapter
 from tests.conformance.components import COMPONENTS, Components, settings_for
-from tests.conformance.offline import not_started, sandbox_settings
+from tests.conformance.offline import NOT_STARTED, not_started, sandbox_settings
 from tests.conformance.script import Script, given_of, part
 from tests.conformance.trees import plan_of
 from workers.payloads import DATA_CONVERTER
@@ -61,14 +64,20 @@ class ObservedFlow(Operated):
         self.case: dict[str, Any] = {}
         self.script: Script | None = None
         self.counts: dict[str, dict[str, int]] = {"executed": {}, "scheduled": {}}
+        self.played: dict[str, Any] = {}
+        self.rolling = False
 
     @workflow.run
-    async def run(self, case: dict[str, Any]) -> dict[str, Any]:
-        """Play a case; returns its outcome."""
-        self.case = case
+    async def run(self, begun: dict[str, Any]) -> dict[str, Any]:
+        """Play a case, or the next part of one; returns its outcome."""
+        self.case = begun["case"]
+        self.played = part(begun, "played")
+        self.recorder.load(self.played)
+        self.counts = self.played.get("counts", self.counts)
+        given = RunInput.model_validate(begun.get("given", {"template": self.case["id"]}))
         playing = asyncio.create_task(self.play())
         try:
-            await self.drive(RunInput(template=case["id"]))
+            await self.drive(given)
         except ApplicationError:
             await playing
             raise
@@ -84,9 +93,23 @@ class ObservedFlow(Operated):
         machine = self.machine()
         self.script = Script(self.case, machine.plan, machine, self.recorder, self.apply)
         self.script.counts = dict(self.counts)
-        while self.script.is_due():
+        self.script.load(self.played)
+        while not self.script.started and self.script.is_due():
             self.script.play_next()
         self.script.started = True
+
+    async def _roll_over(self, given: RunInput) -> None:
+        """Let those who wait for the outcome know that they must ask the next part."""
+        self.rolling = True
+        try:
+            await super()._roll_over(given)
+        finally:
+            self.rolling = False
+
+    def onward(self, given: RunInput) -> Any:
+        """Return what the next part is started with, the script and the record included."""
+        played = {**self.ready().dump(), **self.recorder.dump(), "counts": self.counts}
+        return {"case": self.case, "given": super().onward(given), "played": played}
 
     async def play(self) -> None:
         """Perform each step when it is due."""
@@ -110,8 +133,9 @@ class ObservedFlow(Operated):
     @workflow.update
     async def reached(self, kind: str, node: str, count: int) -> bool:
         """Take note of a component's call; act on it where the script does, then answer."""
-        self.counts["executed" if kind == "executing" else "scheduled"][node] = count
+        await workflow.wait_condition(lambda: self.script is not None)
         script = self.ready()
+        self.counts["executed" if kind == "executing" else "scheduled"][node] = count
         when = script.next_when() or {}
         if when.get(kind) == node and when.get("nth", 1) == count:
             left = len(script.steps)
@@ -120,25 +144,33 @@ class ObservedFlow(Operated):
         return True
 
     @workflow.update
-    async def settled(self) -> dict[str, Any]:
-        """Wait until nothing can happen any more; returns the outcome."""
-        await workflow.wait_condition(
-            lambda: (
-                self.script is not None
-                and not self.script.steps
-                and self._executing == 0
-                and (self.script.is_idle() or self._finish is not None)
-            )
+    async def settled(self) -> dict[str, Any] | None:
+        """Wait until nothing can happen any more; returns the outcome, None where it goes on."""
+        await workflow.wait_condition(lambda: self.rolling or self.is_settled())
+        return self.ready().outcome() if self.is_settled() else None
+
+    def is_settled(self) -> bool:
+        """Say whether nothing can happen any more."""
+        return (
+            self.script is not None
+            and not self.script.steps
+            and self._executing == 0
+            and (self.script.is_idle() or self._finish is not None)
         )
-        return self.ready().outcome()
 
 
 @dataclass
 class Cases:
-    """The cases under way in this process, with what their components keep."""
+    """The cases under way in this process, with what their components keep.
+
+    parts: in how many histories each case has run. roll_over: the length of a history from which it
+    goes on in a fresh one, 0 for the usual.
+    """
 
     sandbox: Sandbox
     client: Client
+    roll_over: int = 0
+    parts: Counter[str] = field(default_factory=Counter[str])
     by_id: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     components: dict[str, Components] = field(default_factory=dict[str, Components])
 
@@ -155,7 +187,9 @@ class Cases:
         case = self.by_id[request.template]
         plan = plan_of(case["tree"])
         settings = settings_for(plan, part(case, "config"))
-        return LoadedPlan(plan=plan, digest=plan.digest, settings=settings)
+        bent = settings.model_copy(update={"roll_over_events": self.roll_over})
+        self.parts[case["id"]] += 1
+        return LoadedPlan(plan=plan, digest=plan.digest, settings=bent)
 
     @activity.defn(name=EVALUATE)
     async def evaluate(self, call: EvaluateCall) -> EvaluateResult:
@@ -242,20 +276,23 @@ def as_command(call: PluginCall, outputs: Mapping[str, Any]) -> RunTask:
 
 
 async def run_cases(
-    cases: Sequence[dict[str, Any]],
+    cases: Sequence[dict[str, Any]], roll_over: int = 0
 ) -> AsyncIterator[tuple[dict[str, Any], Mapping[str, Any]]]:
     """Run cases on an embedded server; yields each with its outcome, in their order."""
     async with EmbeddedServer() as server, Sandbox() as sandbox:
         client = await Client.connect(server.address, data_converter=DATA_CONVERTER)
-        async for pair in play_on(client, sandbox, cases):
+        async for pair in play_on(client, sandbox, cases, roll_over):
             yield pair
 
 
 async def play_on(
-    client: Client, sandbox: Sandbox, cases: Sequence[dict[str, Any]]
+    client: Client, sandbox: Sandbox, cases: Sequence[dict[str, Any]], roll_over: int = 0
 ) -> AsyncIterator[tuple[dict[str, Any], Mapping[str, Any]]]:
-    """Run cases on a server that is there already."""
-    kept = Cases(sandbox, client)
+    """Run cases on a server that is there already.
+
+    Each outcome has, beside what a case expects, its `parts`: in how many histories it ran.
+    """
+    kept = Cases(sandbox, client, roll_over)
     worker = Worker(
         client,
         task_queue=QUEUE,
@@ -268,7 +305,8 @@ async def play_on(
 
     async def one(case: dict[str, Any]) -> Mapping[str, Any]:
         async with gate:
-            return not_started(case) or await play(client, kept, case)
+            outcome = not_started(case) or await play(client, kept, case)
+            return {**outcome, "parts": kept.parts[case["id"]]}
 
     async with worker:
         tasks = [asyncio.create_task(one(case)) for case in cases]
@@ -281,9 +319,9 @@ async def play(client: Client, kept: Cases, case: dict[str, Any]) -> Mapping[str
     kept.by_id[case["id"]] = case
     kept.components[case["id"]] = Components(part(case, "root_data"))
     handle: Any = await client.start_workflow(
-        "ObservedFlow", case, id=case["id"], task_queue=QUEUE, result_type=dict
+        "ObservedFlow", {"case": case}, id=case["id"], task_queue=QUEUE, result_type=dict
     )
-    update = asyncio.create_task(handle.execute_update("settled", result_type=dict))
+    update = asyncio.create_task(settled(handle))
     result = asyncio.create_task(handle.result())
     waiting = (update, result)
     done, _ = await asyncio.wait(waiting, timeout=LONGEST_S, return_when=asyncio.FIRST_COMPLETED)
@@ -293,7 +331,8 @@ async def play(client: Client, kept: Cases, case: dict[str, Any]) -> Mapping[str
     elif update in done:
         outcome = update.result()
     else:
-        outcome = {"run": {"ok": True}, "pipeline_state": "no outcome in time", "ops": []}
+        late = {"run": {"ok": True}, "pipeline_state": "no outcome in time"}
+        outcome = {**NOT_STARTED, **late}
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
@@ -301,10 +340,21 @@ async def play(client: Client, kept: Cases, case: dict[str, Any]) -> Mapping[str
     return outcome
 
 
+async def settled(handle: Any) -> dict[str, Any]:
+    """Wait until a run is settled; one that rolls over is asked again in its next part."""
+    while True:
+        try:
+            outcome = await handle.execute_update("settled")
+        except RPCError as error:
+            if error.status is not RPCStatusCode.FAILED_PRECONDITION:
+                raise
+            continue  # the run has rolled over meanwhile
+        if outcome is not None:
+            return outcome
+
+
 async def terminate(handle: Any) -> None:
     """End a run that waits for an operator; one that has ended stays as it is."""
-    from temporalio.service import RPCError
-
     try:
         await handle.terminate("the case is over")
     except RPCError:

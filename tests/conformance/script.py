@@ -42,6 +42,16 @@ class Script:
         self.counts: dict[str, Mapping[str, int]] = {"executed": {}, "scheduled": {}}
         self._operate = operate
 
+    def dump(self) -> dict[str, Any]:
+        """Return what is left to do, and the answers so far, as plain values."""
+        return {"steps": self.steps, "ops": self.ops, "started": self.started}
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        """Go on from what a script of an earlier part of the run has kept, if there is one."""
+        self.steps = kept.get("steps", self.steps)
+        self.ops = kept.get("ops", self.ops)
+        self.started = kept.get("started", self.started)
+
     def is_due(self) -> bool:
         """Say whether the next step's conditions hold."""
         when = self.next_when()

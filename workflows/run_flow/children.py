@@ -26,6 +26,7 @@ from temporalio.exceptions import (
 )
 
 from workflows.run_flow.failures import reason_of
+from workflows.run_flow.room import packed
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import (
@@ -35,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
         ChildEnd,
         ChildUpdate,
         ChildWatch,
+        TooLargeError,
     )
     from translator.plan import Task
     from workflows.calls import SUMMARY_LENGTH
@@ -120,7 +122,12 @@ class ChildRuns:
             watch.cancel()
 
     async def report(self, parent: Parent, report: Report) -> None:
-        """Tell the parent how this run stands."""
+        """Tell the parent how this run stands; outputs that are too large fail its node there."""
+        try:
+            packed(report)
+        except TooLargeError as error:
+            text = f"the outputs of the child are too large: {error}"
+            report = report.model_copy(update={"outputs": {}, "error": text})
         await self._signal(
             parent.run, REPORT, report.model_dump(mode="json", exclude_defaults=True)
         )
@@ -162,7 +169,7 @@ class ChildRuns:
             error = f"another run is open under the id {child}; end it, then retry this node"
             self._end(command, error=error)
             return
-        except TemporalError as error:
+        except (TemporalError, TooLargeError) as error:
             self._end(command, error=f"the child {child} could not be started: {error}")
             return
         finally:

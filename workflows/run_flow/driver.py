@@ -6,6 +6,7 @@ or the end. No rule of the engine stands here.
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, TypeVar, assert_never, cast
 
@@ -16,6 +17,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 from workflows.run_flow import listing
 from workflows.run_flow.children import ChildRuns, input_of
 from workflows.run_flow.failures import reason_of, reworded
+from workflows.run_flow.room import Room, packed, sendable
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import (
@@ -30,11 +32,12 @@ with workflow.unsafe.imports_passed_through():
         LoadPlan,
         Outcome,
         OutcomeMessage,
+        TooLargeError,
     )
-    from translator.plan import ROOT, Literal, NodePath, Variable
+    from translator.plan import ROOT, NodePath
     from workflows.activity_ids import activity_id, step_id
-    from workflows.calls import SUMMARY_LENGTH, batch_of, call_of, summary_of
-    from workflows.inputs import read_inputs
+    from workflows.calls import batch_of, call_of, summary_of, timer_summary
+    from workflows.inputs import handed_down, read_inputs
     from workflows.machine.core import Observer
     from workflows.machine.events import (
         CancelNode,
@@ -60,13 +63,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.machine.state import dump_state, load_state
     from workflows.machine.view import stdops_state
     from workflows.messages import Carried, RunInput, RunResult
-    from workflows.reporting import report_of
+    from workflows.reporting import report_of, too_large_to_carry
     from workflows.system import RunFacts, system_of
 
-DRAIN_EVENTS: Final = 20_000
-"""History length from which no new call starts until the run has rolled over."""
-DRAIN_FACTOR: Final = 5
-"""The same, as a multiple of the length that the settings give for rolling over."""
 SHORT: Final = timedelta(seconds=60)
 STOP_LIMIT: Final = timedelta(minutes=15)
 """A stop that no worker takes must not keep a revoked run open."""
@@ -91,6 +90,7 @@ class Driver:
         self._executing = 0
         self._steps = 0
         self._asked = 0
+        self._room = Room()
         self._finish: Finish | None = None
         self._broken: BaseException | None = None
         self._published: tuple[str, int] = ("", 0)
@@ -114,7 +114,7 @@ class Driver:
             self._publish()
             await self._quiet()
             raise
-        return self._result()
+        return sendable(self._result())
 
     async def _load(self, given: RunInput) -> LoadedPlan:
         version = None if given.version is None else str(given.version)
@@ -162,7 +162,7 @@ class Driver:
             raise ApplicationError("; ".join(problems), type="SOP220", non_retryable=True)
         return Given(
             variables=system.root,
-            replaced={**inputs.variables, **_handed_down(given, loaded)},
+            replaced={**inputs.variables, **handed_down(given, loaded.plan)},
             inherited=system.inherited,
             context=system.context,
             fail_fast=given.on_failure == "fail",
@@ -186,7 +186,7 @@ class Driver:
             late, self._late = self._late, []
             for event in late:
                 self.apply(event)
-            if self._finish is None and self._executing == 0 and self._is_long():
+            if self._finish is None and self._executing == 0:
                 await self._roll_over(given)
         self._publish()
         await self._quiet()
@@ -214,30 +214,47 @@ class Driver:
 
     # --- rolling over ---
 
-    def _is_long(self) -> bool:
-        """Say whether the history is long enough to go on in a fresh one."""
-        limit = self.machine().core.settings.roll_over_events
-        info = workflow.info()
-        if limit:
-            return info.get_current_history_length() >= limit
-        return info.is_continue_as_new_suggested()
-
     def _hold_back(self) -> None:
         """Start no new call where the run could roll over now, or must soon.
 
         Without it a chain would never have a moment at which nothing executes.
         """
-        machine = self.machine()
-        limit = machine.core.settings.roll_over_events * DRAIN_FACTOR or DRAIN_EVENTS
-        must = workflow.info().get_current_history_length() > limit
-        machine.drain(draining=self._is_long() and (must or self._executing == 0))
+        settings = self.machine().core.settings
+        drains = self._room.is_long(settings) and (
+            self._executing == 0 or self._room.is_full(settings)
+        )
+        self.machine().drain(draining=drains)
 
     async def _roll_over(self, given: RunInput) -> None:
-        """Go on in a fresh history; polls and timers are begun again there from the state."""
+        """Go on in a fresh history, if this one is long; polls and timers are begun again there."""
+        if not self._room.is_long(self.machine().core.settings):
+            return
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._executing or self._finish is not None:
             return
-        workflow.continue_as_new(self.onward(given), memo=workflow.memo())
+        try:
+            onward = packed(self.onward(given))
+        except TooLargeError:
+            await self._stay()
+        else:
+            workflow.continue_as_new(onward, memo=workflow.memo())
+
+    async def _stay(self) -> None:
+        """Go on in this history with what is too large to be carried; before it is full, end.
+
+        Until then an operator, who is told by a warning, may make the values smaller.
+        """
+        machine = self.machine()
+        text = too_large_to_carry(machine.state)
+        if self._room.is_full(machine.core.settings):
+            self.apply(Verb("revoke", operator="stdops", reason=text))
+            self._publish()
+            await self._quiet()
+            raise ApplicationError(text, type="SOP532", non_retryable=True)
+        machine.warn(text)
+        self._room.stay(machine.core.settings)
+        self._hold_back()
+        self._perform(machine.go(workflow.time()))  # what was held back
 
     def onward(self, given: RunInput) -> dict[str, Any]:
         """Return the input by which the run goes on in a fresh history."""
@@ -337,6 +354,8 @@ class Driver:
             if is_cancelled_exception(error) and not _may_have_begun(command):
                 return
             outcome, then = Failed(error=reason_of(error)), []
+        except TooLargeError as error:
+            outcome, then = Failed(error=f"the inputs are too large: {error}"), []
         finally:
             self._executing -= counts
             self._steps += 1
@@ -349,8 +368,10 @@ class Driver:
         machine, run = self.machine(), workflow.info().workflow_id
         if command.then:
             batch = batch_of(command, machine, run)
-            result = await self._activity(command, BATCH, batch, BatchResult)
-            return result.outcomes
+            with suppress(TooLargeError):  # together; the first one travels alone
+                result = await self._activity(command, BATCH, batch, BatchResult)
+                return result.outcomes
+            command = command._replace(then=())
         call = call_of(command, machine, run)
         message = await self._activity(command, command.plugin.code, call, OutcomeMessage)
         return [message.outcome]
@@ -406,6 +427,8 @@ class Driver:
             if is_cancelled_exception(error):
                 return
             event = Evaluated(path, entry, {}, reason_of(error))
+        except TooLargeError as error:
+            event = Evaluated(path, entry, {}, f"what it reads is too large: {error}")
         finally:
             self._executing -= 1
             self._steps += 1
@@ -415,7 +438,7 @@ class Driver:
         """Wait for a time, then say so."""
         seconds = max(0.0, command.at - workflow.time())
         try:
-            await workflow.sleep(seconds, summary=_timer_summary(command))
+            await workflow.sleep(seconds, summary=timer_summary(command))
         except asyncio.CancelledError:
             return
         self.apply(TimerFired(command.path, command.entry, command.kind))
@@ -468,26 +491,9 @@ class Driver:
             self._keep(ROOT, -1, self.children.report(parent, report))
 
 
-def _handed_down(given: RunInput, loaded: LoadedPlan) -> dict[str, Variable]:
-    """Return the variables of a child whose values its parent gives; they are rendered already."""
-    known = loaded.plan.flow.variables
-    values = given.parent.values if given.parent else {}
-    return {
-        key: known[key].model_copy(update={"kind": "plain", "value": Literal(value=value)})
-        for key, value in values.items()
-        if key in known
-    }
-
-
 def _may_have_begun(command: RunTask) -> bool:
     """Say whether a call that was cancelled without an answer may have begun something outside.
 
     The server says alike of a call that no worker has taken, and of one whose worker was lost.
     """
     return command.step == "call" and not command.then and not command.traits.quick
-
-
-def _timer_summary(command: SetTimer) -> str:
-    """Return what the timeline shows for a timer."""
-    what = {"timeout": "time limit", "retry": "automatic retry", "wait": "wait"}[command.kind]
-    return f"{command.name or command.path} · {what}"[:SUMMARY_LENGTH]
