@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all lint types contracts bench clean
+.PHONY: help venv demo test test-all lint types contracts bench soak chaos clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,8 +34,15 @@ test: lint  ## lint and all tests but the long proofs
 test-all: lint  ## everything, the long proofs too
 	$(BIN)/pytest -m "slow or not slow"
 
-bench: $(STAMP)  ## speed and memory, side by side
-	$(BIN)/python -m bench
+bench: $(STAMP)  ## speed and memory, side by side (25 minutes; BENCH=--quick for 3)
+	mkdir -p build
+	$(BIN)/python -m bench --json build/bench.json --plot build/bench.svg $(BENCH)
+
+soak: $(STAMP)  ## 100,000 random orders of events on the Machine alone
+	$(BIN)/python -m tests.soak
+
+chaos: $(STAMP)  ## real processes, killed, frozen, cut off and starved (about 10 minutes)
+	$(BIN)/python -m tests.chaos
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .coverage

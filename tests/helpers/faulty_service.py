@@ -8,6 +8,9 @@ was asked before: not from the order in which requests arrive, so that a run can
     GET  /job/N                                ->  {"done", "result"}
     POST /stop/N                               ->  {}
     GET  /ledger, /progress, /work?KEY         never misbehave
+    GET  /callbacks                            ->  where to call back, with what, the newest last
+
+With `calm` as the last argument nothing befalls anybody.
 """
 
 import asyncio
@@ -59,6 +62,7 @@ UNKNOWABLE: Final = frozenset(
 
 LATE_S: Final = 3.0
 SLOW_S: Final = 1.0
+MOST_TOLD: Final = 300
 TRIES: Final = 20
 """How often a callback is sent to a receiver that does not answer."""
 
@@ -135,6 +139,7 @@ class Service:
     http: httpx.AsyncClient = field(
         default_factory=lambda: httpx.AsyncClient(trust_env=False, timeout=10)
     )
+    callbacks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     _asked: Counter[str] = field(default_factory=Counter[str])
     _calling: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
@@ -164,6 +169,8 @@ class Service:
                 )
             case ["progress"]:
                 await _answer(exchange, self._progress())
+            case ["callbacks"]:
+                await _answer(exchange, {"callbacks": self.callbacks[-MOST_TOLD:]})
             case ["work"]:
                 await _answer(exchange, asdict(self.ledger.get(unquote(query), Entry())))
             case _:
@@ -199,6 +206,8 @@ class Service:
         self.work.append(work)
         entry.jobs.append(work.job)
         if start.callback:
+            told = {"job": work.job, "result": result_of(work.key)}
+            self.callbacks.append({"url": start.callback, "body": told})
             number = chance(self.seed, "callback", start.key) if self.faulty else 1.0
             entry.callback = pick(CALLBACKS, number, "on_time")
             self.counts[f"callback {entry.callback}"] += 1
@@ -292,10 +301,10 @@ def say(line: str) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
-async def main(seed: int, longest_s: float) -> None:
+async def main(seed: int, longest_s: float, *, faulty: bool = True) -> None:
     """Serve two doors to one service: the first misbehaves, the second is for those who look."""
     end_with_parent()
-    service = Service(seed, longest_s=longest_s)
+    service = Service(seed, faulty, longest_s=longest_s)
     async with (
         serving(service.serve, before=service.hangs_up) as door,
         serving(service.serve) as back_door,
@@ -305,4 +314,4 @@ async def main(seed: int, longest_s: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2]), faulty=sys.argv[-1] != "calm"))

@@ -6,7 +6,7 @@ as it stands, so that a failing example shrinks well.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
@@ -33,9 +33,13 @@ from translator.plan import (
 )
 from translator.values import parse_condition
 from workflows.machine.events import (
+    ChildChanged,
+    ChildEnded,
+    ChildStarted,
     Evaluate,
     Evaluated,
     Event,
+    Report,
     RunTask,
     SetTimer,
     TaskEnded,
@@ -62,14 +66,52 @@ CODES: Final = (
 )
 
 
+FLAGS: Final = (False, True)
+
+ChoiceT = TypeVar("ChoiceT")
+
+
 # --- plans ------------------------------------------------------------------------------------
+
+
+class Chance(Protocol):
+    """What decides where a plan may grow one way or another."""
+
+    def pick(self, options: Sequence[ChoiceT]) -> ChoiceT:
+        """One of the options."""
+        ...
+
+    def number(self, least: int, most: int) -> int:
+        """A whole number, the bounds included."""
+        ...
+
+    def some(self, options: Sequence[str], most: int) -> list[str]:
+        """One or more of the options, each once, in their order."""
+        ...
+
+
+class Drawn:
+    """Chance as hypothesis draws it, so that a failing plan shrinks."""
+
+    def __init__(self, draw: DrawFn) -> None:
+        self._draw = draw
+
+    def pick(self, options: Sequence[ChoiceT]) -> ChoiceT:
+        return self._draw(st.sampled_from(options))
+
+    def number(self, least: int, most: int) -> int:
+        return self._draw(st.integers(least, most))
+
+    def some(self, options: Sequence[str], most: int) -> list[str]:
+        chosen = self._draw(st.sets(st.sampled_from(options), min_size=1, max_size=most))
+        return [each for each in options if each in chosen]
 
 
 class Grower:
     """Grows flows backwards, block by block, so that each block knows what comes after it."""
 
-    def __init__(self, draw: DrawFn, budget: int) -> None:
-        self.draw = draw
+    def __init__(self, chance: Chance, budget: int) -> None:
+        self.chance = chance
         self.budget = budget
         self.count = 0
 
@@ -84,15 +126,15 @@ class Grower:
         nodes: dict[NodeId, Node] = {"end": End(id="end", name="end")}
         first = self.sequence(nodes, "end", depth)
         nodes["start"] = Start(id="start", name="start", next=first)
-        text = self.draw(st.sampled_from(["w ${v}", "${v + 1}"]))
-        rendered = variable("w", text, pre_render=self.draw(st.booleans()))
+        text = self.chance.pick(["w ${v}", "${v + 1}"])
+        rendered = variable("w", text, pre_render=self.chance.pick(FLAGS))
         known = {"v": variable("v", 0), "w": rendered}
-        outputs = self.draw(st.sampled_from([(), ("v",), ("v", "w")]))
+        outputs = self.chance.pick([(), ("v",), ("v", "w")])
         return Flow(start="start", nodes=nodes, variables=known, outputs=outputs)
 
     def sequence(self, nodes: dict[NodeId, Node], then: NodeId, depth: int) -> NodeId:
         """Some blocks before `then`; at least one node."""
-        for _ in range(self.draw(st.integers(1, 3))):
+        for _ in range(self.chance.number(1, 3)):
             then = self.block(nodes, then, depth)
         return then
 
@@ -108,46 +150,46 @@ class Grower:
             self.back_edge,
             self.subflow,
         ]
-        return self.draw(st.sampled_from(kinds))(nodes, then, depth)
+        return self.chance.pick(kinds)(nodes, then, depth)
 
     def task(self, nodes: dict[NodeId, Node], then: NodeId, _depth: int) -> NodeId:
         """A task with options drawn; what fails can be retried or skipped."""
-        draw, code = self.draw, self.draw(st.sampled_from(CODES))
+        chance, code = self.chance, self.chance.pick(CODES)
         options: dict[str, Any] = {"plugin": code}
-        if draw(st.integers(0, 3)) == 0:
+        if chance.number(0, 3) == 0:
             options |= self.options()
         if code in {"nobody_has_it", "timer"}:
             options["skippable"] = True  # its failure cannot be mended by a retry
-        inputs: dict[str, JsonValue] = {"x": draw(st.sampled_from(INPUTS))}
+        inputs: dict[str, JsonValue] = {"x": chance.pick(INPUTS)}
         if code == "timer":
-            inputs["for"] = draw(st.sampled_from([5, "${v}", "never", "${v + 9}"]))
-        to = {"out": "v"} if draw(st.booleans()) else {}
+            inputs["for"] = chance.pick([5, "${v}", "never", "${v + 9}"])
+        to = {"out": "v"} if chance.pick(FLAGS) else {}
         made = task(self.key("t"), inputs, to=to, **options)
         nodes[made.id] = made.model_copy(update={"next": then})
         return made.id
 
     def options(self) -> dict[str, Any]:
         """Options of a task, some set."""
-        draw = self.draw
+        chance = self.chance
         some: dict[str, Any] = {
-            "auto_retry": AutoRetry(times=draw(st.integers(1, 2)), interval_s=3),
-            "timeout": Timeout(after_s=7, then=draw(st.sampled_from(["fail", "skip"]))),
+            "auto_retry": AutoRetry(times=chance.number(1, 2), interval_s=3),
+            "timeout": Timeout(after_s=7, then=chance.pick(["fail", "skip"])),
             "error_ignorable": True,
             "loop": LoopConfig(
-                times=draw(st.integers(1, 3)),
-                fail_skip=draw(st.booleans()),
-                retryable=draw(st.booleans()),
-                skippable=draw(st.booleans()),
+                times=chance.number(1, 3),
+                fail_skip=chance.pick(FLAGS),
+                retryable=chance.pick(FLAGS),
+                skippable=chance.pick(FLAGS),
                 outputs_key="v",
             ),
         }
-        chosen = draw(st.sets(st.sampled_from(sorted(some)), min_size=1, max_size=2))
-        one_way = draw(st.sampled_from([{}, {"skippable": False}, {"retryable": False}]))
-        return {name: some[name] for name in sorted(chosen)} | one_way
+        chosen = chance.some(sorted(some), 2)
+        one_way = chance.pick([{}, {"skippable": False}, {"retryable": False}])
+        return {name: some[name] for name in chosen} | one_way
 
     def ways(self, key: NodeId, targets: Sequence[NodeId]) -> tuple[Branch, ...]:
         """Branches with conditions."""
-        texts = [self.draw(st.sampled_from(CONDITIONS)) for _ in targets]
+        texts = [self.chance.pick(CONDITIONS) for _ in targets]
         return tuple(
             Branch(edge=f"{key}-{at}", target=to, condition=parse_condition(text, "vw"))
             for at, (to, text) in enumerate(zip(targets, texts, strict=True))
@@ -157,15 +199,13 @@ class Grower:
         """A fork, conditional or not, with its converge; a branch may be empty."""
         join, key = self.key("join"), self.key("fork")
         nodes[join] = Converge(id=join, name=join, next=then)
-        targets = [
-            self.sequence(nodes, join, depth + 1) for _ in range(self.draw(st.integers(1, 3)))
-        ]
-        targets += [join] * self.draw(st.integers(0, 1))
+        targets = [self.sequence(nodes, join, depth + 1) for _ in range(self.chance.number(1, 3))]
+        targets += [join] * self.chance.number(0, 1)
         ways = self.ways(key, targets)
-        default = ways[-1] if self.draw(st.booleans()) else None
+        default = ways[-1] if self.chance.pick(FLAGS) else None
         nodes[key] = (
             Parallel(id=key, branches=ways, converge=join)
-            if self.draw(st.booleans())
+            if self.chance.pick(FLAGS)
             else ConditionalParallel(id=key, branches=ways, default=default, converge=join)
         )
         return key
@@ -174,7 +214,7 @@ class Grower:
         """An exclusive gateway whose ways meet again."""
         key = self.key("xor")
         ways = self.ways(key, [self.sequence(nodes, then, depth + 1), then])
-        default = ways[-1] if self.draw(st.booleans()) else None
+        default = ways[-1] if self.chance.pick(FLAGS) else None
         nodes[key] = Exclusive(id=key, name=key, branches=ways, default=default)
         return key
 
@@ -188,13 +228,13 @@ class Grower:
 
     def subflow(self, nodes: dict[NodeId, Node], then: NodeId, depth: int) -> NodeId:
         """A nested flow, with parameters or the parent's whole context."""
-        shares = self.draw(st.booleans())
-        params = {} if shares else {"v": self.draw(st.sampled_from(INPUTS))}
+        shares = self.chance.pick(FLAGS)
+        params = {} if shares else {"v": self.chance.pick(INPUTS)}
         made = subflow(
             self.key("sub"),
             self.flow(depth + 1),
             params,
-            to={"v": "v"} if self.draw(st.booleans()) else {},
+            to={"v": "v"} if self.chance.pick(FLAGS) else {},
             shares_context=shares,
         )
         nodes[made.id] = made.model_copy(update={"next": then})
@@ -204,7 +244,7 @@ class Grower:
 @st.composite
 def plans(draw: DrawFn, most: int = 12) -> Plan:
     """A valid plan of at most some `most` blocks."""
-    return Plan(template_key="t", flow=Grower(draw, draw(st.integers(1, most))).flow(0))
+    return Plan(template_key="t", flow=Grower(Drawn(draw), draw(st.integers(1, most))).flow(0))
 
 
 @st.composite
@@ -291,6 +331,8 @@ class Player:
         match move.what:
             case "answer" if run.outstanding:
                 self.answer(run.outstanding[move.which % len(run.outstanding)], move.how)
+            case "child" if run.children:
+                self.tell_of_child(list(run.children)[move.which % len(run.children)], move.how)
             case "late" if self.sent:
                 self.send(self.sent[-1 - move.which % len(self.sent)])
             case "fitting":
@@ -318,6 +360,22 @@ class Player:
         if isinstance(command, SetTimer):
             run.now = max(run.now, command.at)
         self.send(answer_to(command, how))
+
+    def tell_of_child(self, path: str, how: int) -> None:
+        """Tell how the child of a node stands; one that has ended is heard of no more."""
+        entry = self.run.children[path].entry
+        told: Sequence[Report] = (
+            ChildStarted(path, entry, f"t/{path}"),
+            ChildEnded(path, entry, {"v": how}),
+            ChildChanged(path, entry, "Failed", "node n failed"),
+            ChildChanged(path, entry, "Running"),
+            ChildChanged(path, entry, "Paused"),
+            ChildEnded(path, entry, {}, "revoked"),
+        )
+        report = told[how % len(told)]
+        if isinstance(report, ChildEnded):
+            del self.run.children[path]
+        self.send(report)
 
     def send(self, event: Event) -> None:
         """Send an event, telling the one who watches first."""
@@ -409,6 +467,8 @@ def answer_on(run: Run, player: Player) -> bool:
     waiting = [path for path, live in run.state.live.items() if live.phase == "waiting"]
     if waiting and not calls:
         player.verb("callback", waiting[0], 0)
+    elif run.children and not calls:
+        player.tell_of_child(next(iter(run.children)), 1)
     elif run.outstanding:
         player.answer((calls or run.outstanding)[0], 1)
     else:

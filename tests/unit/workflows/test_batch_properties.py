@@ -29,7 +29,7 @@ from activities.registry import Registry
 from activities.sdk import AnyPlugin, Call, Inputs, Outputs, PluginError, plugin
 from tests.helpers.plans import task, values, variable
 from tests.helpers.runs import OVER, Run, stored
-from tests.helpers.strategies import Grower
+from tests.helpers.strategies import Drawn, Grower
 from translator.plan import (
     AutoRetry,
     End,
@@ -76,6 +76,10 @@ CODES = (*("quick",) * 8, "other", "plain", "show")
 
 class Rows(Grower):
     """Flows without forks: what happens in another branch meanwhile is a matter of timing."""
+
+    def __init__(self, draw: DrawFn, budget: int) -> None:
+        super().__init__(Drawn(draw), budget)
+        self.draw = draw
 
     def fork(self, nodes: dict[NodeId, Node], then: NodeId, depth: int) -> NodeId:
         return self.row(nodes, then, depth)

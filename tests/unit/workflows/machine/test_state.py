@@ -1,3 +1,5 @@
+import pytest
+
 from activities.contract import Polling
 from tests.helpers.plans import plan, task, variable
 from tests.helpers.runs import Run, stored
@@ -43,3 +45,8 @@ def test_values_of_every_kind_come_back_as_they_were() -> None:
     assert again == run.state
     kinds = [type(each.value) for each in again.retyped[""].values()]
     assert kinds == [Ref, Splice, Expression]
+
+
+def test_a_state_of_a_newer_release_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ValueError, match="let workers of the release that wrote it take the run"):
+        load_state({"version": 2})

@@ -1,0 +1,1 @@
+"""Random plans under random orders of events, on the Machine alone."""
