@@ -3,14 +3,17 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import JsonValue
 
+from activities.contract import PluginTraits
 from stdops import Diagnostic
 from translator.plan import Plan
 from translator.template import FormatName, Library, Template
+from workers.documents import sealed_document, sealed_tree
 from workers.secrets import sealed_plan
 from workers.store import NewTemplate, Saved, Store
 
@@ -31,6 +34,13 @@ class Checked:
     def has_errors(self) -> bool:
         """Whether anything keeps the file from being imported."""
         return has_errors(self.diagnostics)
+
+
+class Seals(NamedTuple):
+    """What seals the secrets of a template: keys, and the plugins' traits by `code/version`."""
+
+    keys: "Keys"
+    traits: Mapping[str, PluginTraits] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +86,12 @@ def load(
     catalog: "Catalog | None" = None,
     *,
     operator: str = "",
-    keys: "Keys | None" = None,
+    seals: Seals | None = None,
 ) -> Imported:
     """Import a file: with an error in any of its templates none is saved, and all errors are told.
 
-    With `keys` the secrets in the plans are sealed; the file itself is kept as it is.
+    With `seals` the secrets in plans and trees are sealed, and the file as a whole where it holds
+    any.
 
     Raises:
         StoreError: the store cannot be used.
@@ -90,8 +101,11 @@ def load(
         return Imported((), (), checked.diagnostics)
     trees = _trees(data, file)
     pairs = zip(checked.templates, checked.plans, strict=True)
-    new = [_new_template(template, plan, trees.get(template.key), keys) for template, plan in pairs]
-    saved = store.save_templates(new, data, file, operator)
+    clear = [_new_template(template, plan, trees.get(template.key)) for template, plan in pairs]
+    new = [_sealed(each, seals) for each in clear] if seals else clear
+    kept = data if new == clear or seals is None else sealed_document(data, seals.keys)
+    digest = hashlib.sha256(data).hexdigest()
+    saved = store.save_templates(new, kept, file, operator, digest=digest)
     return Imported(tuple(saved), checked.plans, checked.diagnostics)
 
 
@@ -110,12 +124,9 @@ def _trees(data: bytes, file: str) -> dict[str, dict[str, JsonValue]]:
 
 
 def _new_template(
-    template: Template,
-    plan: Plan,
-    tree: Mapping[str, JsonValue] | None,
-    keys: "Keys | None",
+    template: Template, plan: Plan, tree: Mapping[str, JsonValue] | None
 ) -> NewTemplate:
-    """Return what to save; told from other versions by what it was before it was sealed."""
+    """Return what to save; told from other versions by what it is before it is sealed."""
     form: FormatName = template.format
     return NewTemplate(
         key=template.key,
@@ -123,10 +134,17 @@ def _new_template(
         source_id=template.id,
         format=form,
         digest=template_digest(template, plan, tree),
-        plan=sealed_plan(plan, keys) if keys else plan,
+        plan=plan,
         source_version=template.version,
         tree=tree,
     )
+
+
+def _sealed(template: NewTemplate, seals: Seals) -> NewTemplate:
+    plan = sealed_plan(template.plan, seals.keys, seals.traits)
+    tree = template.tree
+    sealed = sealed_tree(tree, seals.keys, seals.traits) if tree is not None else None
+    return replace(template, plan=plan, tree=sealed)
 
 
 def template_digest(template: Template, plan: Plan, tree: Mapping[str, JsonValue] | None) -> str:

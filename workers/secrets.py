@@ -60,8 +60,8 @@ def _load(settings: "Settings") -> list[bytes]:
     return read_keys(text) if text.strip() else keys_in(settings.data_dir)
 
 
-def keys_in(folder: Path) -> list[bytes]:
-    """Return the keys of the key file in a folder; makes it, for its owner alone.
+def keys_in(folder: Path, name: str = KEY_FILE) -> list[bytes]:
+    """Return the keys of a key file in a folder; makes it, for its owner alone.
 
     Raises:
         SettingsError: it cannot be made or read, or holds something else (SOP513).
@@ -69,7 +69,7 @@ def keys_in(folder: Path) -> list[bytes]:
     from activities.expressions.secrets import new_key, read_keys
 
     reason: object = "it holds none"
-    file = folder / KEY_FILE
+    file = folder / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _make(file, base64.b64encode(new_key()).decode())
