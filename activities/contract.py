@@ -36,6 +36,10 @@ MOST_WARNINGS: Final = 20
 WARNING_CHARS: Final = 300
 
 
+class TooLargeError(ValueError):
+    """A value is larger than what can be sent; the text says how large, and how to mend it."""
+
+
 def warning_lines(texts: Iterable[str]) -> tuple[str, ...]:
     """Return warnings as they travel: one line each, cut, and the last counts what is left out."""
     lines = list(dict.fromkeys(_line(text) for text in texts))

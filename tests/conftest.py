@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent
 MARKED_FOLDERS = ("temporal", "browser")
+KEPT = ("STDOPS_SHARED", "STDOPS_TEST_POSTGRES")
 
 settings.register_profile("local", deadline=None, max_examples=50)
 settings.register_profile(
@@ -19,7 +20,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 def pytest_configure() -> None:
     """Forget the settings of the machine that we run on."""
     for name in list(os.environ):
-        if name.startswith(("STDOPS_", "TEMPORAL_")) and name != "STDOPS_SHARED":
+        if name.startswith(("STDOPS_", "TEMPORAL_")) and name not in KEPT:
             del os.environ[name]
 
 

@@ -5,13 +5,12 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from pydantic import JsonValue
 from temporalio.client import (
     Client,
-    WorkflowExecution,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
@@ -19,7 +18,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import SearchAttributeKey, WorkflowIDReusePolicy
+from temporalio.common import HeaderCodecBehavior, WorkflowIDReusePolicy
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.exceptions import (
     ApplicationError,
@@ -29,12 +28,17 @@ from temporalio.exceptions import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.contract import TooLargeError
 from stdops import OperationRefused, StdopsError
-from workers.payloads import DATA_CONVERTER
+from workers.codec import CodecError
+from workers.listing import RunSummary, list_query, list_runs
+from workers.opening import open_messages
+from workers.payloads import data_converter
 from workers.secrets import sealed_values, secret_keys
 from workers.server import run_url
 from workers.settings import Settings
 from workers.troubles import Trouble, troubles_of
+from workflows.messages import too_large
 
 T = TypeVar("T")
 
@@ -45,6 +49,8 @@ _CANDIDATES: Final = 200
 _TRIES: Final = 3  # a verb that meets a run as it rolls over is surely not done
 _NOT_CONNECTED: Final = "Failed client connect"
 """How the SDK's error begins when a lazy client finds no server."""
+_OFFLOADED: Final = "TMPRL1105"
+"""What the SDK's error names when a value was offloaded to a store that it was not told of."""
 _TOLD: Final = (
     WorkflowUpdateRPCTimeoutOrCancelledError,
     WorkflowUpdateFailedError,
@@ -54,10 +60,6 @@ _TOLD: Final = (
     ValueError,
 )
 _NO_SERVER: Final = "start one with `stdops dev` or set TEMPORAL_ADDRESS"
-_TEMPLATE = SearchAttributeKey.for_keyword("StdopsTemplate")
-_STATE = SearchAttributeKey.for_keyword("StdopsState")
-_FAILED = SearchAttributeKey.for_int("StdopsFailedNodes")
-_OPERATOR = SearchAttributeKey.for_keyword("StdopsOperator")
 
 
 # --- connecting -------------------------------------------------------------------------------
@@ -86,11 +88,23 @@ async def connect(
     if namespace:
         config["namespace"] = namespace
     try:
-        return await Client.connect(**config, data_converter=DATA_CONVERTER, lazy=lazy)
+        converter = data_converter(settings)
+        return await Client.connect(
+            **config,
+            data_converter=converter,
+            header_codec_behavior=HeaderCodecBehavior.CODEC,
+            lazy=lazy,
+        )
     except (RuntimeError, RPCError, ValueError) as error:  # "cannot connect" is a RuntimeError
-        raise StdopsError(
-            "SOP503", f"no Temporal server at {target}", where=_first_line(error), fix=_NO_SERVER
-        ) from None
+        raise _unreached(target, _first_line(error)) from None
+
+
+def _unreached(target: str, reason: str) -> StdopsError:
+    if "ertificate" in reason:  # rustls names the problem so, whatever it is
+        what = f"TLS with the Temporal server at {target} fails"
+        fix = "correct server_ca_cert_path, server_name, client_cert_path of the profile's tls"
+        return StdopsError("SOP503", what, where=reason, fix=fix)
+    return StdopsError("SOP503", f"no Temporal server at {target}", where=reason, fix=_NO_SERVER)
 
 
 def connection_settings(profile: str | None) -> ClientConnectConfig:
@@ -147,21 +161,6 @@ class Started:
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """One line of a list of runs."""
-
-    workflow_id: str
-    run_id: str
-    template: str
-    state: str
-    failed_nodes: int
-    operator: str
-    started_at: datetime
-    closed_at: datetime | None
-    url: str
-
-
 class Runs:
     """Starts, operates and reads runs; every failure is a StdopsError that says the cure.
 
@@ -205,6 +204,7 @@ class Runs:
             OperationRefused: the verb does not apply now.
             StdopsError: the run is unknown (SOP504), or no worker answered in time (SOP505).
         """
+        _require_small(payload, run)
         async with self._told(run):
             return await self._bring(run, name, dict(payload), _TRIES)
 
@@ -224,6 +224,7 @@ class Runs:
         Raises:
             StdopsError: as `verb`.
         """
+        _require_small(payload, run)
         async with self._told(run):
             await self._handle(run).signal(name, dict(payload))
 
@@ -247,6 +248,7 @@ class Runs:
         """
         async with self._told(run):
             found = await self._handle(run).describe()
+        await open_messages(self._client, found.raw_description.pending_activities)
         return troubles_of(found.raw_description.pending_activities)
 
     async def result(self, run: str) -> Any:
@@ -264,8 +266,7 @@ class Runs:
         """Return the newest runs, at most `limit`, of one state or template if given."""
         query = list_query(self._settings.task_queue, state=state, template=template)
         async with self._told(""):
-            found = self._client.list_workflows(query, limit=limit)
-            return [self._summary(execution) async for execution in found]
+            return await list_runs(self._client, query, limit, self.url_of)
 
     async def ask(self, run: str, work: Awaitable[T]) -> T:
         """Await a request about a run that the client itself makes, with its errors as ours.
@@ -286,21 +287,6 @@ class Runs:
     def _started(self, workflow_id: str, run_id: str, *, created: bool) -> Started:
         return Started(workflow_id, run_id, self.url_of(workflow_id, run_id), created)
 
-    def _summary(self, execution: WorkflowExecution) -> RunSummary:
-        attributes = execution.typed_search_attributes
-        status = execution.status.name.capitalize() if execution.status else ""
-        return RunSummary(
-            workflow_id=execution.id,
-            run_id=execution.run_id,
-            template=attributes.get(_TEMPLATE) or execution.workflow_type,
-            state=attributes.get(_STATE) or status,
-            failed_nodes=attributes.get(_FAILED) or 0,
-            operator=attributes.get(_OPERATOR) or "",
-            started_at=execution.start_time,
-            closed_at=execution.close_time,
-            url=self.url_of(execution.id, execution.run_id),
-        )
-
     @asynccontextmanager
     async def _told(self, run: str) -> AsyncGenerator[None]:
         """Turn the SDK's errors into ours; an unknown run gets its candidates."""
@@ -310,6 +296,8 @@ class Runs:
             if run and error.status is RPCStatusCode.NOT_FOUND and _names_a_run(error):
                 raise await self._unknown_run(run, error) from None
             raise _rpc_error(error, run, self._client.service_client.config.target_host) from error
+        except CodecError as error:
+            raise _undecodable(error, run) from None
         except RuntimeError as error:
             raise _unconnected(error, self._client.service_client.config.target_host) from None
         except _TOLD as error:
@@ -344,10 +332,18 @@ def _told_as(error: Exception, run: str) -> Exception:
             return refusal(error.cause, run)
         case WorkflowFailureError():
             return _ended_badly(error.cause, run)
+        case TooLargeError():
+            return StdopsError("SOP532", f"the input is too large: {error}", where=run)
         case ValueError():
             return _paused_by_server(error, run)
         case _:
             return _unreadable(error, run)
+
+
+def _require_small(payload: Mapping[str, JsonValue], run: str) -> None:
+    """Refuse what the run would refuse, before a workflow task has to carry it."""
+    if text := too_large(payload):
+        raise OperationRefused("SOP300", text, where=f"run {run}")
 
 
 def new_workflow_id(template: str) -> str:
@@ -373,17 +369,6 @@ def run_input(request: StartRequest, operator: str) -> dict[str, JsonValue]:
     }
 
 
-def list_query(task_queue: str, *, state: str | None, template: str | None) -> str:
-    """Return the visibility query for runs of a queue; a template's own type counts as it."""
-    terms = [f"TaskQueue = {_quoted(task_queue)}"]
-    if state:
-        terms.append(f"StdopsState = {_quoted(state)}")
-    if template:
-        name = _quoted(template)
-        terms.append(f"(StdopsTemplate = {name} OR WorkflowType = {name})")
-    return " AND ".join(terms)
-
-
 def refusal(cause: BaseException | None, run: str) -> OperationRefused:
     """Return the refusal of an update; the code is the run's where it gave one."""
     code = cause.type if isinstance(cause, ApplicationError) else None
@@ -393,10 +378,6 @@ def refusal(cause: BaseException | None, run: str) -> OperationRefused:
     if isinstance(cause, ApplicationError) and cause.type == "OperationRefused" and cause.details:
         made.reason = str(cause.details[0])
     return made
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _names_a_run(error: RPCError) -> bool:
@@ -425,9 +406,18 @@ def _rpc_error(error: RPCError, run: str, address: str) -> StdopsError:
 
 def _unconnected(error: RuntimeError, address: str) -> Exception:
     """Return what to raise for an error of a client that connects at its first request."""
+    if _OFFLOADED in str(error):
+        what, fix = "this client does not know the payload store", "set STDOPS_PAYLOAD_STORE"
+        return StdopsError("SOP531", what, fix=f"{fix} as the workers have it")
     if not str(error).startswith(_NOT_CONNECTED):
         return error
     return StdopsError("SOP503", f"no Temporal server at {address}", fix=_NO_SERVER)
+
+
+def _undecodable(error: CodecError, run: str) -> StdopsError:
+    where = f"run {run}" if run else ""
+    fix = "set STDOPS_CODEC_KEYS to the keys of the workers"
+    return StdopsError("SOP518", str(error), where=where, fix=fix)
 
 
 def _no_answer(run: str) -> StdopsError:

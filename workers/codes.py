@@ -198,6 +198,43 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         "Two workers on one machine, each with the same receiver port",
         "Free the port or choose another; one receiver is enough for all workers.",
     ),
+    "SOP515": CodeDoc(
+        "metrics or health cannot be offered",
+        "The ports of STDOPS_METRICS_ADDRESS and STDOPS_HEALTH_ADDRESS are free, and this machine "
+        "has the addresses.",
+        "Without them nobody would see that a worker is in trouble.",
+        "Two workers on one machine, each with the same metrics address",
+        "Free the port or choose another; a process of its own needs one of its own.",
+    ),
+    "SOP516": CodeDoc(
+        "traces cannot be sent",
+        "With STDOPS_TRACES the extra `otel` is installed.",
+        "Without OpenTelemetry's packages there is nothing that could send them.",
+        "`STDOPS_TRACES=true stdops worker` after `pip install stdops`",
+        "Install `stdops[otel]`, or leave STDOPS_TRACES out.",
+    ),
+    "SOP517": CodeDoc(
+        "the process is not well",
+        "`stdops health` asks a worker or receiver at its health address, and it says that it is.",
+        "A supervisor restarts what does not answer, and sends nothing to what is not ready.",
+        "A worker whose Temporal server is away, asked with `--ready`",
+        "Mend what the answer names; `stdops doctor` looks at the whole installation.",
+    ),
+    "SOP518": CodeDoc(
+        "an encrypted payload cannot be read",
+        "Whoever reads a run has the keys of the payload codec with which it was written.",
+        "What travels to Temporal is encrypted where the workers have keys; the message names the "
+        "one that is missing.",
+        "`stdops status RUN` on a machine without STDOPS_CODEC_KEYS",
+        "Set STDOPS_CODEC_KEYS, or put `codec.key` into the data folder, as on the workers.",
+    ),
+    "SOP519": CodeDoc(
+        "the codec server cannot be started",
+        "It has a key, its port is free, and it wants a token where others can reach it.",
+        "It decrypts what it is sent: open to a network it would do so for everybody.",
+        "`STDOPS_CODEC_HOST=0.0.0.0 stdops codec-server` without STDOPS_CODEC_TOKENS",
+        "Set what the message names.",
+    ),
     "SOP520": CodeDoc(
         "the store cannot be used",
         "The database of STDOPS_STORE_URL can be opened and answers.",
@@ -260,6 +297,42 @@ CODES: Final[Mapping[str, CodeDoc]] = {
         "It cannot be read.",
         "A plan that a newer stdops wrote",
         "Upgrade stdops, or import the template again.",
+    ),
+    "SOP530": CodeDoc(
+        "the payload store cannot be used",
+        "The place that the setting `payload_store` names can be read and written.",
+        "What is too large for Temporal's history is kept there; without it no such value travels.",
+        "`STDOPS_PAYLOAD_STORE=s3://ops-payloads` without the extra `s3`",
+        "Mend what the message names; steps that met it are tried again by themselves.",
+    ),
+    "SOP531": CodeDoc(
+        "a value is not in the payload store",
+        "What the history of a run refers to is in the payload store, unchanged.",
+        "Without it the run cannot be read, nor go on.",
+        "A bucket whose objects expire before the runs that refer to them",
+        "Restore it, then the run goes on by itself; or terminate the run. All workers and clients "
+        "need the same STDOPS_PAYLOAD_STORE.",
+    ),
+    "SOP550": CodeDoc(
+        "history cannot be read",
+        "`stdops replay` takes histories as Temporal exports them, as JSON.",
+        "Without its events nothing can be replayed.",
+        "`stdops replay release.json`, where the file is a template",
+        "Export one by `temporal workflow show --workflow-id RUN --output json`, or name a run.",
+    ),
+    "SOP551": CodeDoc(
+        "nothing to replay is named",
+        "`stdops replay` is given histories, or `--running` for those of all open runs.",
+        "Both at once would leave open what is meant.",
+        "`stdops replay`",
+        "Name files or runs, or give `--running`.",
+    ),
+    "SOP532": CodeDoc(
+        "a value is too large",
+        "A value has at most 1.9 MB as it is sent (compressed), 32 MB with a payload store.",
+        "Temporal refuses larger ones, and what holds them would hang.",
+        "A run started with a file of 10 MB among its inputs",
+        "Keep the data outside and pass on where it is, or set STDOPS_PAYLOAD_STORE.",
     ),
     "SOP540": CodeDoc(
         "the system refuses",

@@ -31,6 +31,7 @@ from translator.plan import (
     part_of,
 )
 from workers.catalog import RegistryCatalog
+from workers.payloads import most_bytes
 from workers.secrets import sealed_plan, secret_keys
 from workers.server import run_url, runs_url
 from workers.settings import Settings
@@ -59,6 +60,7 @@ class PlanLoader:
     """Holds what `load_plan` needs; `search_attributes` are those that the server knows.
 
     `keys` seal what a plan still holds in clear, and open it in the activities of the same worker.
+    `most_bytes` is how large the outcome of a step may be.
     `shelf` holds the plugins' settings for those activities.
     """
 
@@ -77,6 +79,7 @@ class PlanLoader:
         self._search_attributes = tuple(search_attributes)
         self.keys = keys or secret_keys(settings)
         self.shelf = shelf_of(settings, self.keys)
+        self.most_bytes = most_bytes(settings)
 
     @activity.defn(name=LOAD_PLAN)
     async def load_plan(self, request: LoadPlan) -> LoadedPlan:

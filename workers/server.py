@@ -42,6 +42,8 @@ _DYNAMIC_CONFIG: Final = (
     'history.timerProcessorMaxTimeShift="10ms"',
     "history.timerProcessorMaxPollRPS=10000",
     "frontend.WorkflowTimeSkippingEnabled=true",
+    # a larger update would fail workflow tasks of its run before the server lets go of it
+    "history.maxInFlightUpdatePayloads=2000000",
 )
 _READY_S: Final = 60.0
 _STOP_S: Final = 10.0
@@ -84,8 +86,9 @@ class EmbeddedServer:
     """A development server for as long as its context lasts.
 
     db_file: where runs are kept; None keeps them in memory. port, ui_port: 0 takes a free one;
-    ui_port None starts no Web UI. log_file: what the server says; None drops it. Use it in a thread
-    that lives as long: Linux ends the server with the thread that started it.
+    ui_port None starts no Web UI. log_file: what the server says; None drops it.
+    codec_endpoint: where the Web UI's pages find a codec server. Use it in a thread that lives as
+    long: Linux ends the server with the thread that started it.
     """
 
     db_file: Path | None = None
@@ -93,6 +96,7 @@ class EmbeddedServer:
     ui_port: int | None = None
     log_file: Path | None = None
     namespace: str = "default"
+    codec_endpoint: str = ""
     _process: asyncio.subprocess.Process | None = None
 
     @property
@@ -208,6 +212,7 @@ def _command(server: EmbeddedServer, binary: Path) -> list[str]:
     command = [str(binary), "server", "start-dev", "--ip", _HOST, "--port", str(server.port)]
     command += ["--namespace", server.namespace, "--log-format", "json", "--log-level", "warn"]
     command += ["--headless"] if server.ui_port is None else ["--ui-port", str(server.ui_port)]
+    command += ["--ui-codec-endpoint", server.codec_endpoint] if server.codec_endpoint else []
     command += ["--db-filename", str(server.db_file)] if server.db_file else []
     for value in _DYNAMIC_CONFIG:
         command += ["--dynamic-config-value", value]

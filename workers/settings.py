@@ -29,10 +29,17 @@ from stdops import SettingsError
 
 PREFIX: Final = "STDOPS_"
 FILE_NAME: Final = "stdops.toml"
-NOT_SETTINGS: Final = frozenset({"CONFIG", "SHARED"})
+NOT_SETTINGS: Final = frozenset({"CONFIG", "SHARED", "TEST_POSTGRES"})
 """Variables with our prefix that are no settings: the file itself, the tests' material."""
 
+BORROWED: Final = {
+    "deployment_name": "TEMPORAL_DEPLOYMENT_NAME",
+    "build_id": "TEMPORAL_WORKER_BUILD_ID",
+}
+"""Settings that also have a variable by the ecosystem's own convention."""
+
 _DEFAULT: Final = "default"
+_TOKEN_CHARS: Final = 16
 
 
 def _data_dir() -> Path:
@@ -67,6 +74,12 @@ class Settings(BaseSettings):
     store_url: str = Field(default_factory=_store_url)
     """SQLAlchemy address of the store; SQLite in `data_dir` by default, PostgreSQL for several
     machines."""
+    payload_store: str = ""
+    """Where values go that are too large for Temporal's history: `file:///FOLDER`,
+    `s3://BUCKET/PREFIX`, or `store` for the store's database; the same for all workers and clients.
+    None means that they stay with Temporal, which takes up to 2 MB."""
+    payload_store_from: int = Field(default=128 * 1024, ge=1024, le=1_500_000)
+    """Size in bytes, after compression, from which a value goes to the payload store."""
     task_queue: str = Field(default="stdops", min_length=1)
     """Temporal task queue of runs, and of plugins that no pattern of `plugin_queues` routes."""
     plugin_queues: dict[str, str] = Field(default_factory=dict)
@@ -103,6 +116,27 @@ class Settings(BaseSettings):
     secret_keys: SecretStr = SecretStr("")
     """Keys of secrets, base64 of 32 bytes each, with commas between: the first seals, all open.
     None means the key file in `data_dir`, which is made when it is needed."""
+    codec_keys: SecretStr = SecretStr("")
+    """Keys of the payload codec, base64 of 32 bytes each, with commas between: the first encrypts
+    what travels to Temporal, all decrypt. None means the file `codec.key` in `data_dir` where there
+    is one, else nothing is encrypted."""
+    codec_endpoint: str = ""
+    """Address at which people's browsers and the temporal command reach the codec server."""
+    codec_host: str = "127.0.0.1"
+    """Address on which `stdops codec-server` listens; another than this machine's own needs
+    `codec_tokens`."""
+    codec_port: int = Field(default=8235, ge=0, le=65535)
+    """Port of `stdops codec-server`; 0 takes a free one."""
+    codec_tokens: SecretStr = SecretStr("")
+    """Tokens of which the codec server wants one as `Authorization: Bearer TOKEN`, with commas
+    between, at least 16 characters each; none lets in everybody on this machine."""
+    codec_namespaces: Annotated[tuple[str, ...], NoDecode] = ()
+    """Temporal namespaces that the codec server serves, none means all. In the environment: commas
+    between."""
+    codec_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Further addresses of Web UIs whose pages may ask the codec server, such as
+    https://temporal.example.com; that of `ui_url` may always. In the environment: commas
+    between."""
     temporal_profile: str | None = None
     """Profile of `temporal.toml`; none means the profile `default`."""
     ui_url: str = "http://localhost:8233"
@@ -133,8 +167,29 @@ class Settings(BaseSettings):
     """Activities that one worker executes at the same time, over all runs."""
     graceful_shutdown_s: int = Field(default=20, ge=0)
     """Seconds that a stopping worker gives its activities to end."""
-    sandboxed: bool = True
-    """Run workflow code in the SDK's sandbox; off gives real stack traces and a debugger."""
+    deployment_name: str = ""
+    """Name of the worker deployment, for Temporal's worker versioning; none means unversioned
+    workers. TEMPORAL_DEPLOYMENT_NAME sets it too."""
+    build_id: str = ""
+    """Version of the worker within its deployment, stdops' own by default; name it anew whenever
+    code changes, your plugins' too. TEMPORAL_WORKER_BUILD_ID sets it too."""
+    versioning: Literal["auto_upgrade", "pinned"] = "auto_upgrade"
+    """What the runs of a versioned worker do at a release: `auto_upgrade` go on with the version
+    that is current, `pinned` end on the one that they began on."""
+    sandboxed: bool = False
+    """Run workflow code in the SDK's sandbox, which loads the driver anew for each run and stops at
+    a call that a replay could not repeat; a help to who changes that code, at twice the cost."""
+    metrics_address: str = ""
+    """Address on which a worker or receiver offers metrics to Prometheus at /metrics, HOST:PORT
+    such as 0.0.0.0:9464; none offers none."""
+    health_address: str = ""
+    """Address on which a worker or receiver says at /healthz and /readyz whether it lives and
+    whether it can work, HOST:PORT; none says nothing."""
+    count_runs_s: int = Field(default=30, ge=5)
+    """Seconds between two counts of the runs by state, for the metrics."""
+    traces: bool = False
+    """Send traces of runs, their nodes and the HTTP calls of these, by OpenTelemetry; where to, its
+    own variables say, such as OTEL_EXPORTER_OTLP_ENDPOINT. Needs the extra `otel`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe level that is logged."""
     log_json: bool = False
@@ -155,7 +210,7 @@ class Settings(BaseSettings):
         near = difflib.get_close_matches(name, sorted(available_timezones()), n=1, cutoff=0.5)
         raise ValueError(f"unknown time zone{_did_you_mean(near)}")
 
-    @field_validator("secret_keys")
+    @field_validator("secret_keys", "codec_keys")
     @classmethod
     def _sound_keys(cls, keys: SecretStr) -> SecretStr:
         if text := keys.get_secret_value().strip():
@@ -165,7 +220,24 @@ class Settings(BaseSettings):
                 raise ValueError("there is no key in it")
         return keys
 
-    @field_validator("http_allow", "http_deny", mode="before")
+    @field_validator("payload_store")
+    @classmethod
+    def _sound_place(cls, text: str) -> str:
+        if text:
+            from workers.payload_address import read_address
+
+            read_address(text)
+        return text
+
+    @field_validator("codec_tokens")
+    @classmethod
+    def _long_tokens(cls, tokens: SecretStr) -> SecretStr:
+        given = [one.strip() for one in tokens.get_secret_value().split(",") if one.strip()]
+        if any(len(one) < _TOKEN_CHARS for one in given):
+            raise ValueError(f"a token has less than {_TOKEN_CHARS} characters")
+        return tokens
+
+    @field_validator("http_allow", "http_deny", "codec_namespaces", "codec_origins", mode="before")
     @classmethod
     def _split(cls, rules: Any) -> Any:  # Any: what is given enters here
         return (
@@ -188,6 +260,20 @@ class Settings(BaseSettings):
         if url and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
             raise ValueError("write it as https://HOST or https://HOST/PATH")
         return url.rstrip("/")
+
+    @field_validator("metrics_address", "health_address")
+    @classmethod
+    def _sound_listener(cls, address: str) -> str:
+        if address:
+            read_listener(address)
+        return address
+
+    @field_validator("deployment_name")
+    @classmethod
+    def _sound_deployment(cls, name: str) -> str:
+        if "." in name or ":" in name:
+            raise ValueError("Temporal takes neither '.' nor ':' in a deployment's name")
+        return name
 
     @field_validator("project")
     @classmethod
@@ -239,6 +325,21 @@ class Settings(BaseSettings):
         return self.data_dir / "temporal.db"
 
 
+def read_listener(text: str) -> tuple[str, int]:
+    """Return host and port of HOST:PORT; an IPv6 host stands in brackets.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    host, _, port = text.rpartition(":")
+    plain = host.removeprefix("[").removesuffix("]")
+    most_port = 65535
+    is_sound = bool(plain) and (plain == host) == (":" not in plain)
+    if not (is_sound and port.isdecimal() and int(port) <= most_port):
+        raise ValueError("write it as HOST:PORT, such as 0.0.0.0:9464 or [::1]:9464")
+    return plain, int(port)
+
+
 class Setting(NamedTuple):
     """One effective setting, for people; `value` shows no password."""
 
@@ -268,11 +369,12 @@ def load_settings(**given: Any) -> Settings:
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     stated = {name: value for name, value in given.items() if value is not None}
-    for layer, origin in ((stated, "given"), (_environment(), "environment"), _file()):
+    layers = ((stated, "given"), (_environment(), "environment"), (_borrowed(), "borrowed"))
+    for layer, origin in (*layers, _file()):
         _refuse_unknown(layer, origin)
         for name in layer.keys() - values.keys():
             values[name] = layer[name]
-            origins[name] = PREFIX + name.upper() if origin == "environment" else origin
+            origins[name] = _origin(name, origin)
     return _build(values, origins)
 
 
@@ -297,6 +399,22 @@ def _environment() -> dict[str, Any]:
             fix='write an object, for example STDOPS_PLUGIN_QUEUES=\'{"job_*": "zone-b"}\'',
         ) from None
     return {**known, **{name.lower(): "" for name in sorted(unknown)}}
+
+
+def _borrowed() -> dict[str, str]:
+    """Return the settings that a variable of the ecosystem's own convention gives."""
+    given = {name: os.environ.get(variable, "") for name, variable in BORROWED.items()}
+    return {name: value for name, value in given.items() if value}
+
+
+def _origin(name: str, layer: str) -> str:
+    match layer:
+        case "environment":
+            return PREFIX + name.upper()
+        case "borrowed":
+            return BORROWED[name]
+        case _:
+            return layer
 
 
 def _file() -> tuple[dict[str, Any], str]:
@@ -328,7 +446,7 @@ def _refuse_unknown(layer: Mapping[str, Any], origin: str) -> None:
                 "SOP510",
                 f"unknown setting {shown!r}{_did_you_mean(proposal)}",
                 where=origin,
-                fix="remove it or correct its name; `stdops doctor` lists all settings",
+                fix="remove it or correct its name; `stdops doctor --settings` lists all",
             )
 
 

@@ -26,6 +26,9 @@ import workflows
 from activities.http_client import Destinations, HttpClient, create_client
 from activities.registry import Registry
 from stdops import __version__
+from workers.deployment import deployment_config, tell_version
+from workers.health import answering, checks_of
+from workers.measuring import MeasureInterceptor
 from workers.plans import PlanLoader, shelf_of
 from workers.runner import ToldRunner, ToldSandboxedRunner
 from workers.server import SEARCH_ATTRIBUTES
@@ -41,7 +44,14 @@ _SANDBOXED: Final = frozenset({"run_flow"})
 """The parts of `workflows` that the sandbox loads anew for each run: the driver alone. All others
 are pure, and costly to load per run."""
 
-_PURE: Final = ("stdops", "translator", "activities", "annotated_types", "typing_inspection")
+_PURE: Final = (
+    "stdops",
+    "translator",
+    "activities",
+    "annotated_types",
+    "typing_inspection",
+    "opentelemetry",  # its spans are made outside; a replay makes none
+)
 _ASK_S: Final = timedelta(seconds=10)
 _INDEXED: Final = {
     "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -65,9 +75,10 @@ def build_worker(client: Client, settings: Settings, parts: WorkerParts) -> Work
         task_queue=settings.task_queue,
         workflows=parts.workflows,
         activities=parts.activities,
-        interceptors=parts.interceptors,
+        interceptors=(*_traces(settings), *parts.interceptors),
         workflow_runner=workflow_runner(sandboxed=settings.sandboxed),
         identity=identity(),
+        deployment_config=deployment_config(settings),
         max_concurrent_activities=settings.max_concurrent_activities,
         max_heartbeat_throttle_interval=timedelta(seconds=1),  # a cancel travels on its reply
         graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_s),
@@ -85,12 +96,19 @@ def worker_parts(
     return WorkerParts(
         workflows=(RunFlow, TemplateFlow),
         activities=(
-            *activities(registry, sandbox, http=http, keys=loader.keys, shelf=loader.shelf),
+            *activities(
+                registry,
+                sandbox,
+                http=http,
+                max_outcome_bytes=loader.most_bytes,
+                keys=loader.keys,
+                shelf=loader.shelf,
+            ),
             loader.load_plan,
             watch_child,
             tell_child,
         ),
-        interceptors=(PageInterceptor(),),
+        interceptors=(MeasureInterceptor(), PageInterceptor()),
     )
 
 
@@ -104,15 +122,18 @@ async def serve(
     """
     from activities.expressions import Sandbox
 
+    started = asyncio.Event()
     known = await register_search_attributes(client)
     loader = PlanLoader(store, registry, settings, known)
     async with (
         Sandbox() as sandbox,
         http_client(settings) as http,
         _receiver(client, settings, store, loader),
+        answering(settings, checks_of(client, store, stop, started)),
+        _counting(client, settings),
     ):
         parts = worker_parts(registry, sandbox, loader, http)
-        await run_worker(client, settings, parts, stop=stop)
+        await run_worker(client, settings, parts, stop=stop, started=started)
 
 
 async def serve_plugins(
@@ -127,13 +148,22 @@ async def serve_plugins(
     """
     from activities.dispatch import activities
     from activities.expressions import Sandbox
+    from workers.payloads import most_bytes
     from workers.secrets import secret_keys
 
-    keys = secret_keys(settings)
-    async with Sandbox() as sandbox, http_client(settings) as http:
+    keys, started = secret_keys(settings), asyncio.Event()
+    async with (
+        Sandbox() as sandbox,
+        http_client(settings) as http,
+        answering(settings, checks_of(client, None, stop, started)),
+    ):
         shelf = shelf_of(settings, keys)
-        served = activities(registry, sandbox, http=http, keys=keys, shelf=shelf)
-        await run_worker(client, settings, WorkerParts((), served), stop=stop)
+        most = most_bytes(settings)
+        served = activities(
+            registry, sandbox, http=http, max_outcome_bytes=most, keys=keys, shelf=shelf
+        )
+        parts = WorkerParts((), served, (MeasureInterceptor(),))
+        await run_worker(client, settings, parts, stop=stop, started=started)
 
 
 @asynccontextmanager
@@ -150,16 +180,52 @@ async def _receiver(
         yield
 
 
+@asynccontextmanager
+async def _counting(client: Client, settings: Settings) -> AsyncGenerator[None]:
+    """Count the runs while the context lasts, where the numbers are offered to anybody."""
+    if not settings.metrics_address:
+        yield
+        return
+    from workers.census import keep_counting
+
+    counting = asyncio.create_task(keep_counting(client, settings))
+    try:
+        yield
+    finally:
+        counting.cancel()
+        await asyncio.wait((counting,))
+
+
 def http_client(settings: Settings) -> HttpClient:
     """Return the client of a worker's plugins, which goes where the settings let it."""
     destinations = Destinations.read(settings.http_allow, settings.http_deny)
-    return create_client(destinations=destinations)
+    if not settings.traces:
+        return create_client(destinations=destinations)
+    from workers.tracing import traced_requests
+
+    return create_client(destinations=destinations, watch=traced_requests())
+
+
+def _traces(settings: Settings) -> tuple[Interceptor, ...]:
+    """Return what makes spans of runs and nodes, where the settings ask for them."""
+    if not settings.traces:
+        return ()
+    from workers.tracing import RunTraces
+
+    return (RunTraces(),)
 
 
 async def run_worker(
-    client: Client, settings: Settings, parts: WorkerParts, *, stop: asyncio.Event
+    client: Client,
+    settings: Settings,
+    parts: WorkerParts,
+    *,
+    stop: asyncio.Event,
+    started: asyncio.Event | None = None,
 ) -> None:
     """Run a worker until `stop` is set; then take nothing new and let activities end.
+
+    `started` is set as soon as it takes work.
 
     Raises:
         Exception: what made the worker fail, if it did.
@@ -168,7 +234,10 @@ async def run_worker(
     worker = build_worker(client, settings, parts)
     running = asyncio.create_task(worker.run())
     stopping = asyncio.create_task(stop.wait())
+    if started is not None:
+        started.set()
     log.info("workers.worker_started", queue=settings.task_queue, namespace=client.namespace)
+    await tell_version(client, settings)
     try:
         await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
@@ -228,7 +297,7 @@ async def register_search_attributes(client: Client) -> tuple[str, ...]:
     return usable
 
 
-def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
+def workflow_runner(*, sandboxed: bool = False) -> WorkflowRunner:
     """Return the runner of workflow code; the sandbox takes our pure modules as they are."""
     if not sandboxed:
         return ToldRunner()

@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from activities.contract import BatchedCall, PluginBatch, PluginCall
-from workflows.machine.events import Ahead, RunTask
+from workflows.machine.events import Ahead, RunTask, SetTimer
 from workflows.machine.machine import Machine
 
 SUMMARY_LENGTH: Final = 200
@@ -47,6 +47,12 @@ def summary_of(command: RunTask) -> str:
     if command.then:
         return _listed([name, *(each.step.name or each.step.path for each in command.then)])
     return (name if command.step == "call" else f"{name} · {command.step}")[:SUMMARY_LENGTH]
+
+
+def timer_summary(command: SetTimer) -> str:
+    """Return what the timeline shows for a timer."""
+    what = {"timeout": "time limit", "retry": "automatic retry", "wait": "wait"}[command.kind]
+    return f"{command.name or command.path} · {what}"[:SUMMARY_LENGTH]
 
 
 def _listed(names: Sequence[str]) -> str:

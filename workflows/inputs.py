@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import JsonValue
 
-from translator.plan import Flow, Literal, Variable, VariableKey
+from translator.plan import Flow, Literal, Plan, Variable, VariableKey
 from translator.values import (
     classify,
     holds_sealed,
@@ -19,7 +19,7 @@ from translator.values import (
     verdict,
 )
 from workflows.machine.verbs import retype
-from workflows.messages import bare_key
+from workflows.messages import RunInput, bare_key
 
 MASK: Final = "******"
 
@@ -57,6 +57,17 @@ def read_inputs(flow: Flow, given: Mapping[str, JsonValue]) -> Inputs:
             why = "it cannot be read here, or may take too long"
             notes.append(f"{_named(declared)} was not compared with its pattern {pattern}: {why}")
     return Inputs(variables, tuple(problems), tuple(notes))
+
+
+def handed_down(given: RunInput, plan: Plan) -> dict[VariableKey, Variable]:
+    """Return the variables of a child whose values its parent gives; they are rendered already."""
+    known = plan.flow.variables
+    values = given.parent.values if given.parent else {}
+    return {
+        key: known[key].model_copy(update={"kind": "plain", "value": Literal(value=value)})
+        for key, value in values.items()
+        if key in known
+    }
 
 
 def _problem(declared: Variable, value: JsonValue, flow: Flow) -> str:

@@ -1,14 +1,19 @@
-"""What a child tells its parent of itself."""
+"""What a run tells of itself to its parent, and to people when it grows too large."""
 
 from typing import Final
 
+from pydantic_core import to_json
+
 from workflows.machine.events import Finish
 from workflows.machine.machine import Machine
+from workflows.machine.state import RunState
 from workflows.machine.view import stdops_state
 from workflows.messages import Parent, Report
 
 MOST_TEXT: Final = 1000
 """How much of a failure's text travels up, at each level."""
+MOST_NAMED: Final = 3
+NAME_LENGTH: Final = 30
 
 
 def report_of(parent: Parent, machine: Machine, finish: Finish | None, run: str) -> Report:
@@ -43,3 +48,17 @@ def _by(machine: Machine) -> str:
     if last is None:
         return ""
     return (f" by {last.who}" if last.who else "") + (f": {last.reason}" if last.reason else "")
+
+
+def too_large_to_carry(state: RunState) -> str:
+    """Say that a run's values are too large to go on in a fresh history, and which are large."""
+    sizes = {
+        key: len(to_json(value)) for flow in state.written.values() for key, value in flow.items()
+    }
+    largest = sorted(sizes, key=lambda key: -sizes[key])[:MOST_NAMED]
+    named = ", ".join(repr(key[:NAME_LENGTH]) for key in largest)
+    return (
+        "the run's values are together too large to go on in a fresh history, and it ends when "
+        f"this one is full; make the largest variables smaller ({named}) by set_variables, or "
+        "have large values offloaded (payload_store)"
+    )

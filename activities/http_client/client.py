@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, TypeAlias, cast
 
@@ -23,6 +23,9 @@ from activities.http_client.faults import (
 from activities.http_client.network import NetworkTransport
 
 HttpClient: TypeAlias = httpx.AsyncClient
+Watch: TypeAlias = Callable[[str, str], AbstractContextManager[Callable[[int], None]]]
+"""Given method and address (without anything secret), a context for the request as it is under way;
+what it gives is told the answer's status."""
 
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 MAX_REQUEST_S: Final = 300.0
@@ -34,7 +37,11 @@ _HOST: Final = re.compile(r"[\w.:-]+", re.ASCII)
 _log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-def create_client(
+def _unwatched(_method: str, _url: str) -> AbstractContextManager[Callable[[int], None]]:
+    return nullcontext(lambda _status: None)
+
+
+def create_client(  # noqa: PLR0913  each has its default, and is given by name
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     timeout_s: float = TIMEOUT_S,
@@ -42,6 +49,7 @@ def create_client(
     max_request_s: float = MAX_REQUEST_S,
     verify: bool = True,
     destinations: Destinations = Destinations(),  # noqa: B008  immutable
+    watch: Watch = _unwatched,
 ) -> HttpClient:
     """Return the client that all plugins of a worker share; the caller closes it.
 
@@ -52,12 +60,13 @@ def create_client(
         max_request_s: limit in seconds of a request as a whole; an answer that trickles ends too.
         verify: check the certificates of the other side.
         destinations: where requests may go; by default not to the worker's own machine.
+        watch: sees each request under way, one that follows a redirect too; for traces.
     """
     # httpx logs whole addresses at info, with whatever secret stands in their query
     logging.getLogger("httpx").setLevel(logging.WARNING)
     inner = transport or NetworkTransport(destinations, verify=verify)
     return httpx.AsyncClient(
-        transport=_GuardedTransport(inner, max_body_bytes, max_request_s),
+        transport=_GuardedTransport(inner, max_body_bytes, max_request_s, watch),
         timeout=timeout_s,
         trust_env=False,  # proxies of the environment would go round the checks
         # kept cookies would carry the session of one run into the next
@@ -85,20 +94,23 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
     """Checks where a request goes, logs it, and reads its answer up to a limit."""
 
     def __init__(
-        self, inner: httpx.AsyncBaseTransport, max_body_bytes: int, max_request_s: float
+        self,
+        inner: httpx.AsyncBaseTransport,
+        max_body_bytes: int,
+        max_request_s: float,
+        watch: Watch,
     ) -> None:
         self._inner = inner
         self._max_body_bytes = max_body_bytes
         self._max_request_s = max_request_s
+        self._watch = watch
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` and return its answer, read and decoded."""
         check_destination(request.url)
-        try:
-            async with asyncio.timeout(self._max_request_s):
-                response, body = await self._exchange(request)
-        except TimeoutError:
-            raise httpx.ReadTimeout(f"no end within {self._max_request_s:g} s") from None
+        with self._watch(request.method, shown_url(request.url)) as answered:
+            response, body = await self._within_limit(request)
+            answered(response.status_code)
         _log.debug(
             "activities.http_answered",
             method=request.method,
@@ -114,6 +126,13 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
+
+    async def _within_limit(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        try:
+            async with asyncio.timeout(self._max_request_s):
+                return await self._exchange(request)
+        except TimeoutError:
+            raise httpx.ReadTimeout(f"no end within {self._max_request_s:g} s") from None
 
     async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         response = await self._inner.handle_async_request(request)

@@ -6,6 +6,7 @@ for a test waits at a gate that the test opens.
 """
 
 import asyncio
+import random
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -125,6 +126,7 @@ class Stagehand:
             self.wait(),
             self.several(),
             self.stubborn(),
+            self.noise(),
         )
 
     def echo(self) -> AnyPlugin:
@@ -138,6 +140,16 @@ class Stagehand:
             return Told(text=call.inputs.text)
 
         return echo
+
+    def noise(self) -> AnyPlugin:
+        """Gives so many characters as its input `text` says, which hardly compress."""
+
+        @plugin("noise", name="Noise", idempotent=True)
+        async def noise(call: Call[AnyInputs]) -> Told:
+            await self.note("call", call)
+            return Told(text=random_hex(int(str(call.inputs.text)), call.node))
+
+        return noise
 
     def fast(self) -> AnyPlugin:
         """Is quick; fails while its input `wrong` is true, waits at its gate if `hold` is."""
@@ -292,6 +304,11 @@ class Stagehand:
         await self.note("stop", call)
 
 
+def random_hex(size: int, seed: str = "") -> str:
+    """Return text that hardly compresses: hexadecimal, so that half of its size is left."""
+    return random.Random(seed).randbytes(size // 2).hex()
+
+
 # --- plans ------------------------------------------------------------------------------------
 
 
@@ -379,6 +396,7 @@ async def open_flows(
     queue: str = "",
     cached: int = 1000,
     queues: Mapping[str, str] | None = None,
+    payload_store: str = "",
     **bent: object,
 ) -> AsyncGenerator[Flows]:
     """Run a worker as long as the context lasts.
@@ -388,12 +406,18 @@ async def open_flows(
         queue: the task queue; "" makes one.
         cached: how many runs the worker keeps; with 0 each workflow task replays its run.
         queues: the queue that plugins are routed to, by code.
+        payload_store: where large values go; the client's own settings must say the same.
         bent: fields of `RunSettings` to replace.
     """
     stage = Stagehand()
     registry = Registry([*stage.plugins(), *discover().plugins()])
     chosen = queue or f"flows-{secrets.token_hex(3)}"
-    settings = Settings(task_queue=chosen, store_url="sqlite://", plugin_queues=dict(queues or {}))
+    settings = Settings(
+        task_queue=chosen,
+        store_url="sqlite://",
+        plugin_queues=dict(queues or {}),
+        payload_store=payload_store,
+    )
     with Store.open(settings.store_url) as store:
         loader = _Loader(store, registry, settings, tuple(SEARCH_ATTRIBUTES))
         loader.bent = bent

@@ -30,6 +30,17 @@ class ToldWorker:
                 assert line, "the worker has ended"
                 self._read(line)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Read until it has ended by itself, and return its exit code."""
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            self._read(line)
+        return await self._process.wait()
+
     async def kill(self) -> None:
         """End it by force, and keep what it said last."""
         if self._process.returncode is None:

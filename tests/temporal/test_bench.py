@@ -68,6 +68,7 @@ def test_both_sides_run_a_shape_beside_a_guest_and_one_that_fails(tmp_path: Path
     assert plot.read_text("utf-8").startswith("<svg")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_an_interrupted_bench_tells_what_it_has_and_leaves_nothing_behind(tmp_path: Path) -> None:
     file, mark = tmp_path / "bench.json", secrets.token_hex(8)

@@ -17,6 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 import workers.server
 from tests.helpers.build import task
 from tests.helpers.flows import (
+    WAIT_S,
     Flows,
     open_flows,
     plan,
@@ -31,6 +32,7 @@ from workers.cli.history import action_data, read_record
 from workers.cli.temporal_command import query, signal, start, update
 from workers.cli.wiring import Connection
 from workers.client import Runs, StartRequest, connect
+from workers.listing import PAUSED_BY_SERVER
 from workers.server import EmbeddedServer, server_binary
 from workers.settings import Settings
 from workers.store import Store
@@ -154,7 +156,7 @@ async def pausing(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Client]:
         yield await connect(Settings(), address=running.address, namespace=running.namespace)
 
 
-async def test_explain_tells_the_server_s_own_pause(pausing: Client) -> None:
+async def test_explain_and_list_tell_the_server_s_own_pause(pausing: Client) -> None:
     async with open_flows(pausing) as flows:
         run = await flows.start(WAITING)
         await until_waiting(run, "a")
@@ -165,8 +167,12 @@ async def test_explain_tells_the_server_s_own_pause(pausing: Client) -> None:
         await pausing.workflow_service.pause_workflow_execution(request)
 
         told = await explained(connection(flows), run.id)
+        async with asyncio.timeout(WAIT_S):  # the list learns of it a moment later
+            while (listed := await connection(flows).runs.list())[0].state != PAUSED_BY_SERVER:
+                pass
         await run.terminate()
 
+    assert [one.workflow_id for one in listed] == [run.id]
     what = "the Temporal server itself has paused the run, asked by bob (incident)"
     assert told.problems[0].what.startswith(what)
 

@@ -17,6 +17,13 @@ CASES = Path(__file__).resolve().parents[1] / "conformance" / "cases"
 SAMPLE = 40
 OF_VARIABLES = 20
 ALL_S = 1200
+ROLLING = 20
+EVERY = 20
+"""How long a history gets before a run goes on in a fresh one."""
+EACH_CHANCE = 8
+"""Shorter than any: each run rolls over whenever nothing executes."""
+ROLLED_LEAST = 5
+ROLLED_LEAST_OF_ALL = 90
 OPERATED = ("failure", "pause", "schedule")
 """The groups in which people and outside systems act on a run."""
 OPERATED_LEAST = 60
@@ -28,9 +35,12 @@ async def sandbox() -> AsyncGenerator[Sandbox]:
         yield opened
 
 
-async def played(client: Client, sandbox: Sandbox, cases: Sequence[dict[str, Any]]) -> list[Judged]:
+async def played(
+    client: Client, sandbox: Sandbox, cases: Sequence[dict[str, Any]], roll_over: int = 0
+) -> list[Judged]:
     """Play cases; each is judged."""
-    judged = [judge_online(case, o) async for case, o in play_on(client, sandbox, cases)]
+    playing = play_on(client, sandbox, cases, roll_over)
+    judged = [judge_online(case, outcome) async for case, outcome in playing]
     assert len(judged) == len(cases)
     return judged
 
@@ -68,3 +78,29 @@ async def test_all_recorded_cases_come_out_alike(
         print(f"on temporal: {len(judged)} cases, of {', '.join(OPERATED)} {dict(counts)}")
     assert counts["pipelines"] >= OPERATED_LEAST
     assert differing(judged) == {}
+
+
+async def test_fresh_histories_change_no_outcome(client: Client, sandbox: Sandbox) -> None:
+    cases = sampled(cases_in(CASES), ROLLING, seed=2)
+
+    judged = await played(client, sandbox, cases, roll_over=EVERY)
+
+    assert differing(judged) == {}
+    assert sum(one.outcome["parts"] > 1 for one in judged) >= ROLLED_LEAST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("events", [EVERY, EACH_CHANCE], ids=["every 20 events", "each chance"])
+async def test_fresh_histories_change_no_outcome_of_any_case(
+    client: Client, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], events: int
+) -> None:
+    signal.alarm(ALL_S)
+    cases = cases_in(CASES)
+
+    judged = await played(client, sandbox, cases, roll_over=events)
+
+    parts = Counter(one.outcome["parts"] for one in judged)
+    with capsys.disabled():
+        print(f"rolling over from {events} events on: {sorted(parts.items())} histories, cases")
+    assert differing(judged) == {}
+    assert sum(parts[count] for count in parts if count > 1) >= ROLLED_LEAST_OF_ALL

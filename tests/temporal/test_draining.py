@@ -129,6 +129,7 @@ async def test_a_worker_that_is_told_to_stop_under_load_ends_in_time_and_loses_n
     assert {step[1] for step in second.steps if step[0] == "endless"} == {run.id for run in runs}
 
 
+@pytest.mark.slow
 async def test_every_line_of_a_worker_is_json_if_that_is_asked_for(
     server: EmbeddedServer, tmp_path: Path
 ) -> None:

@@ -168,6 +168,7 @@ async def test_the_server_refuses_too_large_an_input_of_any_client(
     assert caught.value.status is RPCStatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.slow
 async def test_too_large_a_verb_of_any_client_does_the_run_no_harm(
     server: EmbeddedServer, flows: Flows
 ) -> None:

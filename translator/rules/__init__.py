@@ -34,6 +34,7 @@ from translator.rules.one_writer_at_a_time import one_writer_at_a_time
 from translator.rules.outputs_before_use import outputs_before_use
 from translator.rules.required_inputs import required_inputs
 from translator.rules.start_and_end_connect import start_and_end_connect
+from translator.rules.subflows_nest_in_bounds import subflows_nest_in_bounds
 from translator.rules.timeout_alone import timeout_alone
 from translator.rules.unique_node_ids import unique_node_ids
 from translator.rules.used_variables import used_variables
@@ -55,6 +56,7 @@ SPECIFIED_RULES: Final[tuple[Rule, ...]] = (
     names_in_bounds,
     distinct_branch_targets,
     gateways_branch,
+    subflows_nest_in_bounds,
     known_variables,
     used_variables,
     outputs_before_use,

@@ -2,6 +2,8 @@
 
 from workers.cli import (
     callbacks,
+    codec,
+    doctor,
     evaluate,
     explain,
     graph,
@@ -9,11 +11,14 @@ from workers.cli import (
     logs,
     offline,
     operate,
+    payloads,
     plugin_call,
     plugin_new,
     plugins,
+    replay,
     runs,
     secrets,
+    store,
     system,
     variables,
 )
@@ -22,6 +27,8 @@ from workers.cli.app import app, run
 __all__ = [
     "app",
     "callbacks",
+    "codec",
+    "doctor",
     "evaluate",
     "explain",
     "graph",
@@ -29,12 +36,15 @@ __all__ = [
     "logs",
     "offline",
     "operate",
+    "payloads",
     "plugin_call",
     "plugin_new",
     "plugins",
+    "replay",
     "run",
     "runs",
     "secrets",
+    "store",
     "system",
     "variables",
 ]

@@ -91,17 +91,18 @@ def receiver(
 async def _receive(settings: "Settings", store: "Store") -> None:
     import asyncio
 
+    from workers.cli.wiring import instrumented
     from workers.client import connect
     from workers.receiver.serving import receiving
     from workers.secrets import secret_keys
     from workers.worker import stop_on_signals
 
     stop = asyncio.Event()
-    client = await connect(settings, lazy=True)
-    keys = secret_keys(settings)
-    async with stop_on_signals(stop), receiving(client, settings, store, keys) as address:
-        typer.echo(f"{typer.style('✓', fg='green')} receiver  {address}/callback/<token>")
-        await stop.wait()
+    async with instrumented(settings), stop_on_signals(stop):
+        client = await connect(settings, lazy=True)
+        async with receiving(client, settings, store, secret_keys(settings)) as address:
+            typer.echo(f"{typer.style('✓', fg='green')} receiver  {address}/callback/<token>")
+            await stop.wait()
 
 
 # --- what is kept -----------------------------------------------------------------------------

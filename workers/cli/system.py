@@ -100,17 +100,18 @@ def _check_all(sources: "Sequence[Source]", store: "Store") -> "list[Checked]":
 
 def _save_all(sources: "Sequence[Source]", store: "Store", settings: "Settings") -> "list[Saved]":
     """Save checked files; a file whose child is in a later one comes after it."""
-    from workers.importing import load
+    from activities.registry import discover
+    from workers.importing import Seals, load
     from workers.secrets import secret_keys
 
-    operator, keys = settings.operator, secret_keys(settings)
+    operator, seals = settings.operator, Seals(secret_keys(settings), discover().traits())
     saved: list[Saved] = []
     problems: tuple[Diagnostic, ...] = ()
     pending = list(sources)
     while pending:
         waiting: list[Source] = []
         for source in pending:
-            imported = load(source.data, source.file, store, operator=operator, keys=keys)
+            imported = load(source.data, source.file, store, operator=operator, seals=seals)
             saved += imported.templates
             if not imported.templates:
                 waiting.append(source)
@@ -205,24 +206,26 @@ def _refuse_own(queue: str, settings: "Settings") -> None:
 async def _worker(settings: "Settings", store: "Store", registry: "Registry") -> None:
     import asyncio
 
+    from workers.cli.wiring import instrumented
     from workers.client import connect
     from workers.worker import serve, stop_on_signals
 
     stop = asyncio.Event()
-    client = await connect(settings)
-    async with stop_on_signals(stop):
+    async with instrumented(settings), stop_on_signals(stop):
+        client = await connect(settings)
         await serve(client, settings, store, registry, stop=stop)
 
 
 async def _plugin_worker(settings: "Settings", registry: "Registry") -> None:
     import asyncio
 
+    from workers.cli.wiring import instrumented
     from workers.client import connect
     from workers.worker import serve_plugins, stop_on_signals
 
     stop = asyncio.Event()
-    client = await connect(settings)
-    async with stop_on_signals(stop):
+    async with instrumented(settings), stop_on_signals(stop):
+        client = await connect(settings)
         await serve_plugins(client, settings, registry, stop=stop)
 
 
@@ -231,6 +234,7 @@ async def _plugin_worker(settings: "Settings", registry: "Registry") -> None:
         "stdops dev",
         "stdops dev --port 0 --ui-port 0",
         "stdops dev --fake-bk",
+        "stdops dev --encrypt",
         codes=[Code.UNREACHABLE],
     )
 )
@@ -241,14 +245,25 @@ def dev(
     fake_bk: Annotated[
         bool, typer.Option("--fake-bk", help="Run a fake BlueKing platform too, and use it.")
     ] = False,
+    encrypt: Annotated[
+        bool,
+        typer.Option(
+            "--encrypt",
+            help="Make a key of the payload codec, if there is none: what the server keeps is "
+            "encrypted from then on, and the Web UI decrypts it.",
+        ),
+    ] = False,
 ) -> None:
     """Run server, Web UI and worker here, until Ctrl-C."""
     from activities.registry import discover
     from workers.cli.wiring import keep_logs
+    from workers.codec import make_key_file
     from workers.settings import load_settings
     from workers.store import Store
 
     settings = load_settings(server_port=port, ui_port=ui_port)
+    if encrypt:
+        make_key_file(settings)
     keep_logs(settings, shown=True)
     registry = discover()
     _log_problems(registry)
@@ -262,28 +277,34 @@ async def _dev(
     import asyncio
     from contextlib import AsyncExitStack
 
-    from workers.cli.wiring import SERVER_LOG
+    from workers.cli.wiring import SERVER_LOG, instrumented
     from workers.client import connect
+    from workers.codec_server.serving import codec_beside
     from workers.server import EmbeddedServer
     from workers.worker import serve, stop_on_signals
 
     stop = asyncio.Event()
+    codec = codec_beside(settings)
     server = EmbeddedServer(
         db_file=settings.server_file,
         port=settings.server_port,
         ui_port=settings.ui_port,
         log_file=settings.data_dir / SERVER_LOG,
+        codec_endpoint=codec.endpoint,
     )
-    async with stop_on_signals(stop), server, AsyncExitStack() as more:
+    async with instrumented(settings), stop_on_signals(stop), server, AsyncExitStack() as more:
         if fake_bk:
             settings = await more.enter_async_context(_with_fake_blueking(settings))
         shown = settings.model_copy(
             update={"ui_url": server.ui_url, "callback_url": settings.own_callback_url}
         )
+        await more.enter_async_context(codec.serving(shown))
         client = await connect(shown, address=server.address, namespace=server.namespace)
         typer.echo(f"{typer.style('✓', fg='green')} server  TEMPORAL_ADDRESS={server.address}")
         typer.echo(f"  page    {server.ui_url}")
         typer.echo(f"  data    {settings.data_dir}")
+        if codec.endpoint:
+            typer.echo(f"  codec   {codec.endpoint}  (payloads are encrypted)")
         typer.echo("  next    stdops run FILE --wait  (Ctrl-C here ends server and worker)")
         await serve(client, shown, store, registry, stop=stop)
 

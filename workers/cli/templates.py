@@ -201,8 +201,13 @@ def _roots(checked: Checked) -> list[Plan]:
 
 
 def _stored(store: "Store", key: str) -> Source:
+    from workers.documents import opened_document
+    from workers.secrets import secret_keys
+    from workers.settings import load_settings
+
     found = store.template(key)
-    data = store.document(found.document_digest)
+    kept = store.document(found.document_digest)
+    data = opened_document(kept, secret_keys(load_settings()))
     return Source(data, key, found.name if found.source_id == "" else found.source_id)
 
 

@@ -42,6 +42,8 @@ def connection_flags(config: "ClientConnectConfig", settings: "Settings") -> lis
         flags += ["--address", address]
     if (namespace := config.get("namespace") or _NAMESPACE) != _NAMESPACE:
         flags += ["--namespace", namespace]
+    if settings.codec_endpoint:
+        flags += ["--codec-endpoint", settings.codec_endpoint]
     return [*flags, "--tls"] if config.get("tls") else flags
 
 

@@ -85,7 +85,7 @@ def prepare(
             values are wrong (SOP220).
     """
     from workers.catalog import RegistryCatalog
-    from workers.importing import load
+    from workers.importing import Seals, load
     from workers.secrets import sealed_plan
 
     source = find_source(name, template, store=store)
@@ -99,12 +99,14 @@ def prepare(
     require_plugins(chosen, registry)
     check_inputs(chosen, start.values)
     if not is_stored:
-        load(source.data, source.file, store, catalog, operator=start.operator, keys=start.keys)
+        seals = Seals(start.keys, registry.traits()) if start.keys else None
+        load(source.data, source.file, store, catalog, operator=start.operator, seals=seals)
     digest = None
     if not start.selects:
         chosen = store.plan_of(plan.template_key)
     else:
-        digest = store.save_plan(sealed_plan(chosen, start.keys) if start.keys else chosen)
+        sealed = sealed_plan(chosen, start.keys, registry.traits()) if start.keys else chosen
+        digest = store.save_plan(sealed)
     return Prepared(chosen, store.template(plan.template_key).version, digest)
 
 
@@ -298,3 +300,22 @@ def keep_logs(settings: "Settings", *, shown: bool) -> None:
     size = settings.log_file_mb * 1_000_000
     file = LogFile(settings.log_file, size) if size else None
     configure_logs(settings.log_level, as_json=settings.log_json, file=file, shown=shown)
+
+
+@asynccontextmanager
+async def instrumented(settings: "Settings") -> AsyncGenerator[None]:
+    """Measure and trace what the settings ask for, for a process that has not connected yet.
+
+    Raises:
+        SettingsError: metrics cannot be offered (SOP515), or traces cannot be sent (SOP516).
+    """
+    from workers.telemetry import install
+
+    install(settings)
+    if not settings.traces:
+        yield
+        return
+    from workers.tracing import sending
+
+    async with sending(settings):
+        yield

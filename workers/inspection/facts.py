@@ -34,6 +34,7 @@ from activities.trail import Trail
 from translator.plan import NodePath
 from translator.values import without_sealed
 from workers.client import Runs
+from workers.opening import open_messages
 from workers.payloads import DATA_CONVERTER
 from workflows.activity_ids import ActivityName, read_activity_id
 from workflows.machine.view.outside import outside_of
@@ -151,6 +152,7 @@ async def read_facts(client: Client, runs: Runs, run: str, now: float) -> Facts:
         namespace=client.namespace, execution=WorkflowExecution(workflow_id=run)
     )
     described = await runs.ask(run, client.workflow_service.describe_workflow_execution(request))
+    await open_messages(client, described.pending_activities)
     details = [await _details(each) for each in described.pending_activities]
     facts = facts_of(described, details)
     if not facts.is_open:
@@ -315,6 +317,7 @@ async def _ending(client: Client, runs: Runs, facts: Facts) -> Ending | None:
     )
     service = client.workflow_service
     answer = await runs.ask(facts.workflow_id, service.get_workflow_execution_history(request))
+    await open_messages(client, answer.history.events)
     return await ending_of(answer.history.events[-1], facts) if answer.history.events else None
 
 

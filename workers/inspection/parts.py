@@ -10,6 +10,7 @@ from temporalio.client import Client
 
 from stdops import StdopsError
 from workers.client import Runs
+from workers.opening import open_messages
 from workers.payloads import DATA_CONVERTER
 
 
@@ -52,6 +53,7 @@ async def read_parts(client: Client, runs: Runs, run: str) -> Parts:
                 return Parts(tuple(reversed(parts)), lost=True)
             raise
         events = tuple(fetched.events)
+        await open_messages(client, events)
         begun = events[0].workflow_execution_started_event_attributes
         carried = await _carried(begun.input)
         parts.append(Part(begun.original_execution_run_id, events, carried))

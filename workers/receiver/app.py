@@ -1,7 +1,7 @@
-"""The receiver's HTTP side, an ASGI application: `POST /callback/<token>` and `GET /healthz`."""
+"""The receiver's HTTP side, an ASGI application: `POST /callback/<token>`, and health."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -11,8 +11,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from activities.callbacks import PATH, Claims
-from stdops import StoreError, __version__
+from stdops import StoreError
+from workers.health import Check, routes_of
 from workers.receiver.desk import Answer, Desk
+from workers.telemetry import count_callback
 
 READ_S: Final = 30.0
 """How long a body may take to arrive."""
@@ -24,13 +26,19 @@ class BodyTooLargeError(Exception):
     """A body is larger than the receiver reads."""
 
 
-def make_app(desk: Desk, prefix: str = "", arrived: Callable[[], None] = lambda: None) -> Starlette:
+def make_app(
+    desk: Desk,
+    prefix: str = "",
+    arrived: Callable[[], None] = lambda: None,
+    checks: Mapping[str, Check] = {},
+) -> Starlette:
     """Return the application.
 
     Args:
         desk: says what a request means.
         prefix: path that the public address has before ours; with and without it is served.
         arrived: called when a callback was kept.
+        checks: what makes it ready; of Temporal it needs nothing to keep what comes.
     """
 
     async def callback(request: Request) -> Response:
@@ -39,14 +47,12 @@ def make_app(desk: Desk, prefix: str = "", arrived: Callable[[], None] = lambda:
         except StoreError as error:
             structlog.get_logger(__name__).error("workers.callback_not_kept", error=str(error))
             answer = Answer(503, "unavailable", "it could not be kept; send it again")
+        count_callback(answer.state)
         if answer.state == "received":
             arrived()
         return _response(answer)
 
-    async def health(_request: Request) -> Response:
-        return JSONResponse({"status": "ok", "version": __version__})
-
-    routes = [Route("/healthz", health, methods=["GET"])]
+    routes = routes_of(checks)
     for before in dict.fromkeys(("", prefix.rstrip("/"))):
         for after in ("", "/"):
             path = f"{before}{PATH}{{token}}{after}"

@@ -17,6 +17,7 @@ from stdops import OperationRefused, StdopsError, StoreError
 from workers.receiver.desk import place_of
 from workers.store import Callback, Inbox
 from workers.store.inbox import State
+from workers.telemetry import count_callback
 
 if TYPE_CHECKING:
     from workers.client import Runs
@@ -216,6 +217,8 @@ class Courier:
 
 def _tell(callback: Callback, follows: Next) -> None:
     place = place_of(callback)
+    if follows.state != "received":
+        count_callback(follows.state)
     match follows.state:
         case "delivered":
             _log.info("workers.callback_delivered", **place)

@@ -15,6 +15,8 @@ import uvicorn
 from activities.callbacks import PURPOSE
 from stdops import StdopsError
 from workers.client import Runs
+from workers.health import store_check
+from workers.http_serving import Server
 from workers.receiver.app import make_app
 from workers.receiver.courier import Courier, delivery
 from workers.receiver.desk import Desk
@@ -35,15 +37,6 @@ _STOP_S: Final = 5
 """How long a stopping receiver lets requests and deliveries end."""
 
 
-class Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the process has some already."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Leave the signals to the process."""
-        yield
-
-
 @asynccontextmanager
 async def receiving(
     client: "Client", settings: Settings, store: "Store", keys: "Keys"
@@ -57,7 +50,8 @@ async def receiving(
     with _listening(settings.receiver_host, port) as listener:
         courier = Courier(store.inbox, delivery(Runs(client, settings, timeout_s=_DELIVERY_S)))
         desk = Desk(store.inbox, keys.derived(PURPOSE), settings.callback_bytes, _now)
-        app = make_app(desk, urlsplit(settings.callback_url).path, courier.wake)
+        checks = {"store": store_check(store)}
+        app = make_app(desk, urlsplit(settings.callback_url).path, courier.wake, checks)
         server = Server(_config(app))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         carrying = asyncio.create_task(courier.run())

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from stdops import StoreError
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The newest migration; checked first, so that alembic is loaded only when there is work."""
 
 WRITES: Final = "stdops_writes"
@@ -27,6 +27,15 @@ WRITES: Final = "stdops_writes"
 it waits for its turn instead of failing in the middle."""
 
 _BUSY_MS: Final = 10_000
+
+_MIGRATING: Final = 0x53544450
+"""PostgreSQL's advisory lock of those that migrate: two would make the same tables."""
+
+_SAVING: Final = _MIGRATING + 1
+"""Its lock of those that save what is kept once: two would choose the same version or digest."""
+
+_CONNECT_S: Final = 10
+"""How long a database server may take to answer; without it, as long as the system likes."""
 
 _SYMPTOMS: Final = (
     ("locked", "SOP521", "is locked by another process", "wait for it to end, then try again"),
@@ -42,6 +51,18 @@ _SYMPTOMS: Final = (
         "has no room left on its disk",
         "free some space, or set STDOPS_STORE_URL to another place",
     ),
+    (
+        "No space left on device",
+        "SOP520",
+        "has no room left on its disk",
+        "free some space on the database server",
+    ),
+    (
+        "read-only transaction",
+        "SOP523",
+        "is read-only",
+        "let STDOPS_STORE_URL name the primary server, not a standby",
+    ),
 )
 _CORRUPT: Final = ("not a database", "malformed", "file is encrypted", "unsupported file format")
 
@@ -56,12 +77,59 @@ def open_engine(url: str) -> Engine:
     with store_errors(address.render_as_string()):
         _make_folder(address)
         engine = _engine(address)
-        with engine.connect() as connection:
-            found = _revision(connection)
-        if found != REVISION:
-            with engine.connect().execution_options(**{WRITES: True}) as connection:
-                _migrate(connection, address.render_as_string())
+        try:
+            _bring_up_to_date(engine)
+        except BaseException:
+            engine.dispose()
+            raise
     return engine
+
+
+def _bring_up_to_date(engine: Engine) -> None:
+    with engine.connect() as connection:
+        found = _revision(connection)
+    if found != REVISION:
+        with engine.connect().execution_options(**{WRITES: True}) as connection:
+            _migrate(connection, engine.url.render_as_string())
+
+
+class Shape(NamedTuple):
+    """What a look at a store found: `found` is None where there are no tables of ours yet."""
+
+    found: str | None
+    newest: str
+
+    @property
+    def is_current(self) -> bool:
+        """Say whether its tables are those of this version."""
+        return self.found == self.newest
+
+
+def look(url: str) -> Shape:
+    """Look at the store without making or migrating it, and check that it can be written.
+
+    Raises:
+        StoreError: the database cannot be used (SOP520 to SOP523).
+    """
+    address = _address(url)
+    with store_errors(address.render_as_string()):
+        if _is_missing(address):
+            return Shape(None, REVISION)
+        engine = _engine(address)
+        try:
+            with engine.connect().execution_options(**{WRITES: True}) as connection:
+                found = _revision(connection)
+                if found is not None:  # undone at once, and refused where nothing may be written
+                    connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+                connection.rollback()
+        finally:
+            engine.dispose()
+    return Shape(found, REVISION)
+
+
+def _is_missing(address: URL) -> bool:
+    on_disk = address.get_backend_name() == "sqlite" and not address.query
+    return on_disk and bool(address.database) and not Path(str(address.database)).exists()
 
 
 @contextmanager
@@ -84,13 +152,34 @@ def writing(engine: Engine) -> Generator[Session]:
 
 
 @contextmanager
+def saving(engine: Engine) -> Generator[Session]:
+    """Have a session as `writing` that no other process has at the same time."""
+    with writing(engine) as session:
+        _wait_for(session.connection(), _SAVING)
+        yield session
+
+
+def _wait_for(connection: Connection, lock: int) -> None:
+    """Wait for a lock until the transaction ends; SQLite's write lock is one for all already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock})
+
+
+@contextmanager
 def store_errors(where: str) -> Generator[None]:
     """Turn the database's errors into a StoreError that says the cure; `where` names the store."""
     try:
         yield
     except SQLAlchemyError as error:
         raise _told(error, where) from error
-    except (OSError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            "SOP520",
+            f"the driver of the store's database is missing: {error}",
+            where=where,
+            fix="install the extra `stdops[postgres]`",
+        ) from error
+    except OSError as error:
         raise StoreError(
             "SOP520",
             f"the store cannot be opened: {error}",
@@ -101,14 +190,17 @@ def store_errors(where: str) -> Generator[None]:
 
 def _address(url: str) -> URL:
     try:
-        return make_url(url)
+        address = make_url(url)
     except ArgumentError:
         raise StoreError(
             "SOP520",
             "the store's address cannot be read",
             where="STDOPS_STORE_URL",
-            fix="write it as sqlite:///FOLDER/store.db or postgresql+psycopg://USER@HOST/NAME",
+            fix="write it as sqlite:///FOLDER/store.db or postgresql://USER@HOST/NAME",
         ) from None
+    # the plain name would mean another driver, which nobody installs any more
+    is_plain = address.drivername in ("postgresql", "postgres")
+    return address.set(drivername="postgresql+psycopg") if is_plain else address
 
 
 def _make_folder(address: URL) -> None:
@@ -119,7 +211,8 @@ def _make_folder(address: URL) -> None:
 
 def _engine(address: URL) -> Engine:
     if address.get_backend_name() != "sqlite":
-        return create_engine(address, pool_pre_ping=True)
+        limit = {"connect_timeout": _CONNECT_S} if address.drivername.endswith("psycopg") else {}
+        return create_engine(address, pool_pre_ping=True, connect_args=limit)
     in_memory = address.database in (None, "", ":memory:")
     pool: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
     connect = {"check_same_thread": False, "timeout": _BUSY_MS / 1000}
@@ -142,6 +235,7 @@ def _begin(connection: Connection) -> None:
 
 
 def _migrate(connection: Connection, where: str) -> None:
+    _wait_for(connection, _MIGRATING)
     found = _revision(connection)  # asked again: another process may have been faster
     if found == REVISION:
         return

@@ -204,7 +204,8 @@ def _row(execution: Execution, key: str, now: datetime, data: str | None) -> Cal
 
 
 def _added(session: Session, row: CallbackRow, *, revive: bool) -> Kept:
-    known = session.scalar(select(CallbackRow).where(CallbackRow.key == row.key))
+    same = select(CallbackRow).where(CallbackRow.key == row.key)
+    known = session.scalar(same.with_for_update())  # two copies at once count two
     if known is None:
         session.add(row)
         session.flush()

@@ -89,3 +89,18 @@ class CallbackRow(Base):
     settled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     attempts: Mapped[int]
     copies: Mapped[int]
+
+
+class PayloadRow(Base):
+    """A value too large for Temporal's history, where the store keeps those.
+
+    `key` says to which run it belongs and holds its digest, so that it never changes; `used_at` is
+    when it was last put.
+    """
+
+    __tablename__ = "payloads"
+
+    key: Mapped[str] = mapped_column(String(500), primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    size: Mapped[int]
+    used_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

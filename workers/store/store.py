@@ -14,16 +14,13 @@ from typing import Any, Final, Self, cast
 
 from pydantic import JsonValue
 from sqlalchemy import Engine, func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from stdops import StoreError
 from translator.plan import Plan
-from workers.store.engine import open_engine, reading, writing
+from workers.store.engine import open_engine, reading, saving
 from workers.store.inbox import Inbox
 from workers.store.models import DocumentRow, PlanRow, TemplateRow
-
-_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +92,15 @@ class Store:
         """Give up all connections."""
         self._engine.dispose()
 
+    def check(self) -> None:
+        """Ask the database for an answer.
+
+        Raises:
+            StoreError: there is none (SOP520 to SOP524).
+        """
+        with self._reading() as session:
+            session.execute(select(1))
+
     def __enter__(self) -> Self:
         return self
 
@@ -104,22 +110,22 @@ class Store:
     # --- templates ----------------------------------------------------------------------------
 
     def save_templates(
-        self, templates: Sequence[NewTemplate], data: bytes, file: str, operator: str
+        self,
+        templates: Sequence[NewTemplate],
+        data: bytes,
+        file: str,
+        operator: str,
+        *,
+        digest: str = "",
     ) -> list[Saved]:
         """Save all templates of one file, or none; returns them in the given order.
 
+        `digest` names the file where `data` is not the file itself but sealed anew each time.
         Saving what is already the current version of its key changes nothing.
         """
-        for attempt in range(1, _TRIES + 1):
-            try:
-                with self._writing() as session:
-                    document = _save_document(session, data, file)
-                    return [_save_template(session, t, document, operator) for t in templates]
-            except StoreError as error:
-                # PostgreSQL lets two imports choose the same version; the later one chooses again
-                if attempt == _TRIES or not isinstance(error.__cause__, IntegrityError):
-                    raise
-        raise AssertionError("the loop returns or raises")
+        with saving(self._engine) as session:
+            document = _save_document(session, data, file, digest)
+            return [_save_template(session, t, document, operator) for t in templates]
 
     def template(self, key: str, version: int | None = None) -> StoredTemplate:
         """Return a version of a template; None means the newest.
@@ -159,7 +165,7 @@ class Store:
             return [_stored(row) for row in rows]
 
     def document(self, digest: str) -> bytes:
-        """Return an imported file's bytes.
+        """Return an imported file's bytes, as they are kept (see `workers.documents`).
 
         Raises:
             StoreError: the store does not hold it (SOP527).
@@ -195,7 +201,7 @@ class Store:
 
     def save_plan(self, plan: Plan) -> str:
         """Save a plan, if it is not there yet, and return its digest."""
-        with self._writing() as session:
+        with saving(self._engine) as session:
             return _save_plan(session, plan)
 
     def plan(self, digest: str) -> Plan:
@@ -234,9 +240,6 @@ class Store:
 
     def _reading(self) -> AbstractContextManager[Session]:
         return reading(self._engine)
-
-    def _writing(self) -> AbstractContextManager[Session]:
-        return writing(self._engine)
 
     def _unknown_template(self, session: Session, key: str, version: int | None) -> StoreError:
         current = _current(session, key)
@@ -308,10 +311,10 @@ def _row(
     )
 
 
-def _save_document(session: Session, data: bytes, file: str) -> str:
+def _save_document(session: Session, data: bytes, file: str, digest: str = "") -> str:
     import hashlib
 
-    digest = hashlib.sha256(data).hexdigest()
+    digest = digest or hashlib.sha256(data).hexdigest()
     if session.get(DocumentRow, digest) is None:
         session.add(DocumentRow(digest=digest, data=data, file=file))
         session.flush()

@@ -225,6 +225,8 @@ class Core:
     def set_phase(self, path: NodePath, phase: Phase) -> Live:
         """Move a live node to another phase, keeping count of the slots in use."""
         live, state = self.state.live[path], self.state
+        if live.phase == "queued":
+            state.queued.remove(path)
         state.executing += (phase == "calling") - (live.phase == "calling")
         state.polling += (phase == "polling") - (live.phase == "polling")
         live.phase = phase
@@ -236,6 +238,8 @@ class Core:
         live = self.state.live.pop(path, None)
         if live is not None:
             self.leave_child(path, live)
+            if live.phase == "queued":
+                self.state.queued.remove(path)
             self.state.executing -= live.phase == "calling"
             self.state.polling -= live.phase == "polling"
             self.state.nodes[path].took = round(self.now - live.started)

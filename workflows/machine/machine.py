@@ -61,10 +61,9 @@ TIMED: Final[Mapping[TimerKind, tuple[Phase, ...]]] = {
 
 def _phases_of(event: TaskEnded | Unstarted) -> tuple[Phase, ...]:
     """Return the phases in which a step's answer counts; a callback overtakes a poll."""
-    is_poll = (
-        isinstance(event, TaskEnded) and event.asked is not None and event.asked.step == "poll"
-    )
-    return ("polling",) if is_poll else ("calling", "polling")
+    if isinstance(event, Unstarted) or event.asked is None:
+        return ("calling", "polling")
+    return ("polling",) if event.asked.step == "poll" else ("calling",)
 
 
 class Given(NamedTuple):
@@ -200,6 +199,11 @@ class Machine:
         """Write what was asked, and why it was refused if it was, into the run's journal."""
         journal.note(self.core.state, entry)
 
+    def warn(self, text: str) -> None:
+        """Keep a warning about the run as a whole, once."""
+        state = self.core.state
+        telling.keep(state, ROOT, [*state.warnings.get(ROOT, ()), text])
+
     def was_done(self, verb: Verb) -> bool:
         """Say whether this very request, known by its id, was accepted before."""
         return journal.was_done(self.core.state, verb)
@@ -221,6 +225,8 @@ class Machine:
 
     def _end_step(self, event: TaskEnded | Unstarted) -> None:
         node = self.core.awaiting(event.path, event.entry, *_phases_of(event))
+        if self._is_repeated(event):
+            return
         if isinstance(event, Unstarted):
             if isinstance(node, Task):
                 tasks.call_again(self.core, event.path, node)
@@ -231,6 +237,20 @@ class Machine:
             tasks.take_outcome(self.core, event.path, node, event.outcome)
         elif event.asked is not None:
             self._stop_late(event.asked, event.outcome)
+
+    def _is_repeated(self, event: TaskEnded | Unstarted) -> bool:
+        """Say whether the execution that a step belongs to has gone on from its answer already.
+
+        Nothing counts twice: a call's answer that came again would hide the callback being worked
+        on, and to stop what it began would stop the node's own work.
+        """
+        live = self.core.state.live.get(event.path)
+        if isinstance(event, Unstarted) or event.asked is None or live is None:
+            return False
+        if self.core.awaiting(event.path, event.entry, *FOLLOWED) is None:
+            return False
+        under_way = "callback" if live.answering else "call"
+        return event.asked.step != ("poll" if live.phase == "polling" else under_way)
 
     def _stop_late(self, asked: RunTask, outcome: Outcome) -> None:
         """Have work stopped that a call began when nobody wanted it any more.

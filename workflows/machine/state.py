@@ -5,7 +5,7 @@ outputs live in the history, the variables that it wrote in `written`.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import JsonValue, TypeAdapter
 
@@ -214,6 +214,8 @@ class RunState:
 
 
 _ADAPTER = TypeAdapter(RunState)
+VERSION: Final = 1
+"""The shape of the state; a change of it adds a function from the one before."""
 
 
 def dump_state(state: RunState) -> dict[str, Any]:
@@ -228,5 +230,15 @@ def dump_state(state: RunState) -> dict[str, Any]:
 
 
 def load_state(data: dict[str, Any]) -> RunState:
-    """Return the state that `dump_state` gave."""
+    """Return the state that `dump_state` gave.
+
+    Raises:
+        ValueError: a newer release wrote it; the run must go on there.
+    """
+    version = data.get("version", VERSION)
+    if version != VERSION:
+        raise ValueError(
+            f"the run's state has shape {version}, this stdops reads shape {VERSION}: let workers "
+            "of the release that wrote it take the run; see docs/releases.md"
+        )
     return _ADAPTER.validate_python(data)

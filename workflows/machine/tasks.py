@@ -207,8 +207,8 @@ def release(core: Core) -> None:
     while core.state.queued and core.has_slot():
         path = core.state.queued.pop(0)
         node = core.place(path).node
-        live = core.state.live.get(path)
-        if isinstance(node, Task) and live is not None and live.phase == "queued":
+        core.state.live[path].phase = "inside"  # it has left the queue
+        if isinstance(node, Task):
             call(core, path, node)
 
 

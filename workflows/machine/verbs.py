@@ -52,13 +52,14 @@ def refusal(core: Core, verb: Verb) -> Refusal | None:
     status = root.status if root else "ready"
     if status in ("finished", "failed", "revoked"):
         return Refusal("ended", f"the run is {status}; nothing can be done to it any more")
-    if (way := children.way_of(core, verb)) is not None:
-        return checks.check_child(core, way)
-    if verb.node != ROOT and verb.node not in core.program.places:
+    way = children.way_of(core, verb)
+    if way is None and verb.node != ROOT and verb.node not in core.program.places:
         return Refusal("unknown_node", f"there is no node {shown(verb.node)} in this run")
     if used := journal.other_use(core.state, verb):
         text = f"request id {shown(verb.request_id)} was used before, for {used}; take a fresh one"
         return Refusal("used_before", text)
+    if way is not None:
+        return checks.check_child(core, way)
     return VERBS[verb.name].check(core, verb)
 
 

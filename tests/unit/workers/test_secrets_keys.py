@@ -13,7 +13,7 @@ from tests.helpers import build
 from tests.helpers.flows import plan
 from translator.plan import Literal, Plan, PluginRef, Ref, Subflow, Task
 from translator.values import is_sealed
-from workers.importing import load
+from workers.importing import Seals, load
 from workers.secrets import KEY_FILE, sealed_plan, sealed_values, secret_inputs, secret_keys
 from workers.settings import Settings, describe, load_settings
 from workers.store import Store
@@ -149,9 +149,9 @@ def test_an_import_stores_the_plan_sealed_and_again_changes_nothing() -> None:
     data = json.dumps([a_document()]).encode()
 
     with Store.open("sqlite://") as store:
-        (first,) = load(data, "login.json", store, keys=KEYS).templates
+        (first,) = load(data, "login.json", store, seals=Seals(KEYS)).templates
         stored = store.plan(first.plan_digest)
-        (again,) = load(data, "login.json", store, keys=KEYS).templates
+        (again,) = load(data, "login.json", store, seals=Seals(KEYS)).templates
 
     assert "hunter22" not in stored.model_dump_json()
     assert opened(stored.flow.variables["pw"].value) == "hunter22"

@@ -2,8 +2,10 @@ import getpass
 from pathlib import Path
 
 import pytest
+from temporalio.common import VersioningBehavior
 
-from stdops import SettingsError
+from stdops import SettingsError, __version__
+from workers.deployment import deployment_config
 from workers.settings import Settings, describe, load_settings
 
 
@@ -171,3 +173,35 @@ def test_a_project_that_cannot_be_used_is_said(tmp_path: Path, text: str) -> Non
         load_settings()
 
     assert refused.value.code == "SOP511"
+
+
+def test_temporals_own_variables_name_the_version_of_a_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TEMPORAL_DEPLOYMENT_NAME", "ops")
+    monkeypatch.setenv("TEMPORAL_WORKER_BUILD_ID", "7")
+    monkeypatch.setenv("STDOPS_BUILD_ID", "8")
+
+    settings = load_settings()
+
+    assert (settings.deployment_name, settings.build_id) == ("ops", "8")
+    assert settings.origin_of("deployment_name") == "TEMPORAL_DEPLOYMENT_NAME"
+    assert settings.origin_of("build_id") == "STDOPS_BUILD_ID"
+
+
+@pytest.mark.parametrize("name", ["a.b", "a:b"])
+def test_a_deployments_name_is_one_that_temporal_takes(name: str) -> None:
+    with pytest.raises(SettingsError, match="neither"):
+        load_settings(deployment_name=name)
+
+
+def test_a_worker_without_a_deployment_is_unversioned() -> None:
+    assert deployment_config(Settings()) is None
+
+
+def test_a_build_is_named_by_stdops_unless_it_is_set() -> None:
+    config = deployment_config(Settings(deployment_name="ops", versioning="pinned"))
+
+    assert config is not None
+    assert (config.version.build_id, config.use_worker_versioning) == (__version__, True)
+    assert config.default_versioning_behavior is VersioningBehavior.PINNED

@@ -33,8 +33,8 @@ def test_everything_but_the_driver_passes_through_the_sandbox() -> None:
 
 
 def test_the_sandbox_is_a_setting() -> None:
-    assert isinstance(workflow_runner(), SandboxedWorkflowRunner)
-    assert isinstance(workflow_runner(sandboxed=False), UnsandboxedWorkflowRunner)
+    assert isinstance(workflow_runner(), UnsandboxedWorkflowRunner)
+    assert isinstance(workflow_runner(sandboxed=True), SandboxedWorkflowRunner)
 
 
 def test_a_worker_says_what_and_where_it_is() -> None:
