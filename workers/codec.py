@@ -159,7 +159,8 @@ class Codec(PayloadCodec):
 
 def is_encrypted(payload: Payload) -> bool:
     """Say whether a payload is one that a codec such as ours has encrypted."""
-    return payload.metadata.get("encoding", b"") == ENCODING.encode()
+    # without a key's id it is not of ours: the converter refuses it, and no run waits for a key
+    return payload.metadata.get("encoding", b"") == ENCODING.encode() and KEY_ID in payload.metadata
 
 
 def missing_key(payload: Payload) -> str:
