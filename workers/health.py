@@ -12,14 +12,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stdops import SettingsError, StdopsError, __version__
-from workers.http_serving import Server
+from workers.http_serving import listen, server_of
 from workers.settings import Settings, read_listener
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ Check = Callable[[], Awaitable[str]]
 LIMIT_S: Final = 3.0
 """How long one check may take."""
 
+_MOST_AT_ONCE: Final = 50
 _STOP_S: Final = 1
 
 
@@ -140,7 +140,7 @@ async def answering(settings: Settings, checks: Mapping[str, Check]) -> AsyncGen
         yield
         return
     with _listening(settings.health_address) as listener:
-        server = Server(_config(make_app(checks)))
+        server = server_of(make_app(checks), most_at_once=_MOST_AT_ONCE, stop_s=_STOP_S)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         structlog.get_logger(__name__).info(
             "workers.health_started", address=settings.health_address
@@ -152,25 +152,10 @@ async def answering(settings: Settings, checks: Mapping[str, Check]) -> AsyncGen
             await asyncio.gather(serving, return_exceptions=True)
 
 
-def _config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        limit_concurrency=50,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=_STOP_S,
-    )
-
-
 @contextlib.contextmanager
 def _listening(address: str) -> Generator[socket.socket]:
-    host, port = read_listener(address)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family)
+        listener = listen(*read_listener(address), _MOST_AT_ONCE)
     except OSError as error:
         raise SettingsError(
             "SOP515",

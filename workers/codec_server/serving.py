@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 import structlog
-import uvicorn
 
 from stdops import StdopsError
+from workers import http_serving
 from workers.codec import codec_of
 from workers.codec_server.access import access_of, require_safe
 from workers.codec_server.app import make_app
-from workers.receiver.serving import Server
+from workers.http_serving import address_of, server_of
 from workers.settings import Settings
 
 _MOST_AT_ONCE: Final = 100
@@ -34,7 +34,8 @@ async def codec_serving(
     codec = codec_of(settings)
     require_safe(settings, codec)
     with listener or listen(settings) as bound:
-        server = Server(_config(make_app(codec, access_of(settings))))
+        app = make_app(codec, access_of(settings))
+        server = server_of(app, most_at_once=_MOST_AT_ONCE, stop_s=_STOP_S)
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         address = address_of(bound)
         log = structlog.get_logger(__name__)
@@ -86,29 +87,9 @@ def listen(settings: Settings) -> socket.socket:
         StdopsError: the port cannot be had (SOP519).
     """
     host, port = settings.codec_host, settings.codec_port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_MOST_AT_ONCE)
+        return http_serving.listen(host, port, _MOST_AT_ONCE)
     except OSError as error:
         what = f"the codec server cannot listen: {error.strerror}"
         fix = "free the port, or set STDOPS_CODEC_PORT and STDOPS_CODEC_HOST"
         raise StdopsError("SOP519", what, where=f"{host}:{port}", fix=fix) from None
-
-
-def address_of(listener: socket.socket) -> str:
-    """Return the address of a codec server's socket."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _config(app: object) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,  # pyright: ignore[reportArgumentType]  # its own type names every kind of ASGI
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        limit_concurrency=_MOST_AT_ONCE,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=_STOP_S,
-    )

@@ -13,7 +13,7 @@ from stdops import StdopsError
 from workers.fake_blueking.app import make_app
 from workers.fake_blueking.platform import Platform
 from workers.fake_blueking.world import APP_CODE, APP_SECRET
-from workers.receiver.serving import Server
+from workers.http_serving import Server
 
 _HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 512

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import structlog
-import uvicorn
 
 from activities.callbacks import PURPOSE
 from stdops import StdopsError
 from workers.client import Runs
 from workers.health import store_check
-from workers.http_serving import Server
+from workers.http_serving import address_of, listen, server_of
 from workers.receiver.app import make_app
 from workers.receiver.courier import Courier, delivery
 from workers.receiver.desk import Desk
@@ -52,10 +51,10 @@ async def receiving(
         desk = Desk(store.inbox, keys.derived(PURPOSE), settings.callback_bytes, _now)
         checks = {"store": store_check(store)}
         app = make_app(desk, urlsplit(settings.callback_url).path, courier.wake, checks)
-        server = Server(_config(app))
+        server = server_of(app, most_at_once=_MOST_AT_ONCE, stop_s=_STOP_S)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         carrying = asyncio.create_task(courier.run())
-        address = _address(listener)
+        address = address_of(listener)
         structlog.get_logger(__name__).info("workers.receiver_started", address=address)
         try:
             yield address
@@ -68,24 +67,10 @@ async def receiving(
             structlog.get_logger(__name__).info("workers.receiver_stopped", address=address)
 
 
-def _config(app: object) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,  # pyright: ignore[reportArgumentType]  # its own type names every kind of ASGI
-        log_config=None,
-        access_log=False,  # its lines would hold the tokens
-        lifespan="off",
-        server_header=False,
-        limit_concurrency=_MOST_AT_ONCE,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=_STOP_S,
-    )
-
-
 @contextlib.contextmanager
 def _listening(host: str, port: int) -> Generator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family, backlog=_MOST_AT_ONCE)
+        listener = listen(host, port, _MOST_AT_ONCE)
     except OSError as error:
         raise StdopsError(
             "SOP514",
@@ -95,11 +80,6 @@ def _listening(host: str, port: int) -> Generator[socket.socket]:
         ) from None
     with listener:
         yield listener
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _now() -> datetime:
