@@ -15,7 +15,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from stdops import StdopsError
-from workers.client import Runs, RunSummary, list_query
+from workers.client import Runs, RunSummary
+from workers.listing import open_query
 from workers.settings import Settings
 from workers.telemetry import Meters, meters
 from workflows.machine.view.status import StateWord
@@ -108,7 +109,7 @@ class Counter:
         """
         queries = queries_of(self._queue)
         counts = {state: await self._server.count(query) for state, query in queries.items()}
-        total = await self._server.count(_open_of(self._queue))
+        total = await self._server.count(open_query(self._queue))
         counts[UNKNOWN_STATE] = max(0, total - sum(counts.values()))
         failed = await self._server.failed() if counts["Failed"] else []
         await self._date(failed)
@@ -131,9 +132,7 @@ class Counter:
 def queries_of(task_queue: str) -> dict[str, str]:
     """Return the visibility query of each state that an open run says of itself."""
     return {
-        state: f"{list_query(task_queue, state=state, template=None)} AND {_OPEN}"
-        for state in STATES
-        if state != UNKNOWN_STATE
+        state: open_query(task_queue, state=state) for state in STATES if state != UNKNOWN_STATE
     }
 
 
@@ -160,10 +159,3 @@ async def keep_counting(client: Client, settings: Settings) -> None:
                 _log.warning("workers.runs_not_counted", reason=str(error))
             told = str(error)
         await asyncio.sleep(settings.count_runs_s)
-
-
-_OPEN: Final = "ExecutionStatus = 'Running'"
-
-
-def _open_of(task_queue: str) -> str:
-    return f"{list_query(task_queue, state=None, template=None)} AND {_OPEN}"

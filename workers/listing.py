@@ -96,14 +96,20 @@ def status_text(status: int) -> str:
 
 def list_query(task_queue: str, *, state: str | None, template: str | None) -> str:
     """Return the visibility query for runs of a queue; a template's own type counts as it."""
-    terms = [f"TaskQueue = {_quoted(task_queue)}"]
+    terms = [f"TaskQueue = {quoted(task_queue)}"]
     if state:
-        terms.append(f"StdopsState = {_quoted(state)}")
+        terms.append(f"StdopsState = {quoted(state)}")
     if template:
-        name = _quoted(template)
+        name = quoted(template)
         terms.append(f"(StdopsTemplate = {name} OR WorkflowType = {name})")
     return " AND ".join(terms)
 
 
-def _quoted(text: str) -> str:
+def open_query(task_queue: str, *, state: str | None = None) -> str:
+    """Return the visibility query for runs of a queue that have not ended."""
+    return f"{list_query(task_queue, state=state, template=None)} AND ExecutionStatus = 'Running'"
+
+
+def quoted(text: str) -> str:
+    """Return a text as a visibility query has it."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

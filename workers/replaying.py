@@ -19,9 +19,8 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from stdops import StdopsError
+from workers.listing import open_query
 from workers.worker import workflow_runner
-
-RUNNING: Final = 'ExecutionStatus="Running"'
 
 _DEVIATION: Final = re.compile(r'Nondeterminism error: (.*?)"?(?:,|$)', re.DOTALL)
 _FIX: Final = (
@@ -58,9 +57,9 @@ async def replay(
         workflow_runner=workflow_runner(),
         header_codec_behavior=HeaderCodecBehavior.CODEC,
     )
-    async for history in histories:
-        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
-        yield judged(history, result.replay_failure)
+    async with replayer.workflow_replay_iterator(histories) as results:
+        async for result in results:
+            yield judged(result.history, result.replay_failure)
 
 
 def judged(history: WorkflowHistory, failure: Exception | None) -> Replayed:
@@ -121,13 +120,16 @@ async def histories_of(client: Client, runs: Sequence[str]) -> AsyncIterator[Wor
         yield await _fetched(client, run)
 
 
-async def histories_found(client: Client, query: str, limit: int) -> AsyncIterator[WorkflowHistory]:
-    """Fetch the histories of at most `limit` open runs that a list filter finds.
+async def histories_found(
+    client: Client, queue: str, query: str, limit: int
+) -> AsyncIterator[WorkflowHistory]:
+    """Fetch the histories of at most `limit` open runs of a task queue that a list filter finds.
 
     Raises:
         StdopsError: the filter is wrong, or the server does not answer (SOP503).
     """
-    wanted = f"{RUNNING} AND ({query})" if query else RUNNING
+    own = open_query(queue)
+    wanted = f"{own} AND ({query})" if query else own
     try:
         async for found in client.list_workflows(wanted, limit=limit):
             yield await _fetched(client, found.id, found.run_id)

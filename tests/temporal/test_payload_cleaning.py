@@ -34,10 +34,10 @@ async def test_values_are_removed_with_the_last_run_that_may_need_them(
     async with open_flows(client, payload_store=uri) as flows:
         run = await flows.start(LARGE)
         await result(run)
-    needed = {found.key async for found in place.kept()}
+    needed = {found.key for found in place.kept()}
     needed |= {f"{NO_OWNER}/{NO_OWNER}/{DIGEST}", f"elsewhere/gone/{DIGEST}"}
     for key in (*needed, f"{client.namespace}/gone/{DIGEST}"):
-        await place.put(key, b"value")
+        place.put(key, b"value")
 
     young = await clean(place, client)
     count = aged(tmp_path)
@@ -47,7 +47,7 @@ async def test_values_are_removed_with_the_last_run_that_may_need_them(
     assert run.id in str(needed)
     assert counts(young) == (0, count)
     assert [counts(each) for each in (foreseen, removed)] == [(1, count - 1)] * 2
-    assert {found.key async for found in place.kept()} == needed
+    assert {found.key for found in place.kept()} == needed
 
 
 def counts(cleaned: Cleaned) -> tuple[int, int]:

@@ -38,7 +38,7 @@ def replay(
     ] = None,
     *,
     running: Annotated[
-        bool, typer.Option("--running", help="All open runs of the server.")
+        bool, typer.Option("--running", help="All open runs of the task queue.")
     ] = False,
     query: Annotated[
         str, typer.Option(help="With --running: only those a list filter finds.")
@@ -92,7 +92,12 @@ async def _replayed(
         if not runs and query is None:
             return
         client = (await connected(settings)).client
-        found = histories_of(client, runs) if runs else histories_found(client, query or "", limit)
+        queue = settings.task_queue
+        found = (
+            histories_of(client, runs)
+            if runs
+            else histories_found(client, queue, query or "", limit)
+        )
         async for history in found:
             yield history
 

@@ -8,6 +8,7 @@ What is kept stands under the workflow id of the run that it belongs to, and is 
 digest, so that the same value is kept once a run and a step that is repeated writes nothing new.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from typing import Final, assert_never
@@ -57,7 +58,7 @@ class PayloadDriver(StorageDriver):
     async def _put(self, folder: str, data: bytes) -> StorageDriverClaim:
         digest = hashlib.sha256(data).hexdigest()
         key = f"{folder}/{digest}"
-        await self.place.put(key, data)
+        await asyncio.to_thread(self.place.put, key, data)
         return StorageDriverClaim({"key": key, "sha256": digest, "bytes": str(len(data))})
 
     async def retrieve(
@@ -74,7 +75,7 @@ class PayloadDriver(StorageDriver):
 
     async def _get(self, claim: StorageDriverClaim) -> Payload:
         key, digest = claim.claim_data.get("key", ""), claim.claim_data.get("sha256", "")
-        data = await self.place.get(key)
+        data = await asyncio.to_thread(self.place.get, key)
         if data is None:
             raise _lost(f"the payload store has no {key!r}", self.place)
         if hashlib.sha256(data).hexdigest() != digest:

@@ -6,6 +6,7 @@ any case, since a run that starts is listed a moment later only; what belongs to
 of a schedule) is never removed.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 
 from temporalio.client import Client
 
+from workers.listing import quoted
 from workers.payload_store import NO_OWNER
 from workers.payload_store.places import Kept, Place
 
@@ -50,7 +52,7 @@ async def clean(
     before = time.time() - max(age_s, DAY_S)
     known: dict[str, bool] = {}
     kept, gone = list[Kept](), list[Kept]()
-    async for found in place.kept():
+    for found in await asyncio.to_thread(list, place.kept()):
         namespace, owner, _ = found.key.split("/", 2)
         may_go = found.used_at < before and unquote(namespace) == client.namespace
         if may_go and owner != NO_OWNER and owner not in known:
@@ -58,14 +60,14 @@ async def clean(
         is_free = may_go and owner != NO_OWNER and not known[owner]
         (gone if is_free else kept).append(found)
     for found in () if is_dry else gone:
-        await place.remove(found.key)
+        await asyncio.to_thread(place.remove, found.key)
     return Cleaned(_tally(kept), _tally(gone))
 
 
 async def _is_known(client: Client, owner: str) -> bool:
     """Say whether the server knows a run whose id begins as the owner's does."""
-    beginning = unquote(owner.partition("~")[0]).replace("\\", "\\\\").replace("'", "''")
-    found = await client.count_workflows(f"WorkflowId STARTS_WITH '{beginning}'")
+    beginning = quoted(unquote(owner.partition("~")[0]))
+    found = await client.count_workflows(f"WorkflowId STARTS_WITH {beginning}")
     return found.count > 0
 
 

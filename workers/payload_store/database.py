@@ -1,7 +1,5 @@
 """Large values in the store's database: a row each."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine, delete, select, update
@@ -29,24 +27,8 @@ class DatabasePlace:
         """The database, without its password."""
         return f"store {self._engine.url.render_as_string()}"
 
-    async def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes) -> None:
         """Write a row; of one that is there, renew the time."""
-        await asyncio.to_thread(self._put, key, data)
-
-    async def get(self, key: str) -> bytes | None:
-        """Read a row."""
-        return await asyncio.to_thread(self._get, key)
-
-    async def remove(self, key: str) -> None:
-        """Delete a row."""
-        await asyncio.to_thread(self._remove, key)
-
-    async def kept(self) -> AsyncIterator[Kept]:
-        """Tell the rows."""
-        for found in await asyncio.to_thread(self._kept):
-            yield found
-
-    def _put(self, key: str, data: bytes) -> None:
         now = datetime.now(UTC)
         with writing(self._engine) as session:
             if _renew(session, key, now):
@@ -57,15 +39,18 @@ class DatabasePlace:
             except IntegrityError:  # another has put the same meanwhile
                 _renew(session, key, now)
 
-    def _get(self, key: str) -> bytes | None:
+    def get(self, key: str) -> bytes | None:
+        """Read a row."""
         with reading(self._engine) as session:
             return session.scalar(select(PayloadRow.data).where(PayloadRow.key == key))
 
-    def _remove(self, key: str) -> None:
+    def remove(self, key: str) -> None:
+        """Delete a row."""
         with writing(self._engine) as session:
             session.execute(delete(PayloadRow).where(PayloadRow.key == key))
 
-    def _kept(self) -> list[Kept]:
+    def kept(self) -> list[Kept]:
+        """Tell the rows."""
         wanted = select(PayloadRow.key, PayloadRow.size, PayloadRow.used_at)
         with reading(self._engine) as session:
             return [Kept(key, size, _epoch(at)) for key, size, at in session.execute(wanted)]

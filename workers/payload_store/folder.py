@@ -1,9 +1,8 @@
 """Large values in a folder: a file each, written whole or not at all."""
 
-import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -26,24 +25,8 @@ class FolderPlace:
         """The folder."""
         return str(self._root)
 
-    async def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes) -> None:
         """Write a file; of one that is there, renew the time."""
-        await asyncio.to_thread(self._put, key, data)
-
-    async def get(self, key: str) -> bytes | None:
-        """Read a file."""
-        return await asyncio.to_thread(self._get, key)
-
-    async def remove(self, key: str) -> None:
-        """Remove a file, and its folder with the last one."""
-        await asyncio.to_thread(self._remove, key)
-
-    async def kept(self) -> AsyncIterator[Kept]:
-        """Tell the files."""
-        for found in await asyncio.to_thread(self._kept):
-            yield found
-
-    def _put(self, key: str, data: bytes) -> None:
         file = self._root / key
         with _told(self.address):
             with suppress(FileNotFoundError):
@@ -57,21 +40,24 @@ class FolderPlace:
                 os.fsync(part.fileno())
             Path(part.name).replace(file)
 
-    def _get(self, key: str) -> bytes | None:
+    def get(self, key: str) -> bytes | None:
+        """Read a file."""
         with _told(self.address):
             try:
                 return (self._root / key).read_bytes()
             except FileNotFoundError:
                 return None
 
-    def _remove(self, key: str) -> None:
+    def remove(self, key: str) -> None:
+        """Remove a file, and its folder with the last one."""
         file = self._root / key
         with _told(self.address):
             file.unlink(missing_ok=True)
             with suppress(OSError):  # it holds others
                 file.parent.rmdir()
 
-    def _kept(self) -> list[Kept]:
+    def kept(self) -> list[Kept]:
+        """Tell the files."""
         with _told(self.address):
             return list(self._files())
 

@@ -1,6 +1,6 @@
 """What a place for large values can do: keep bytes by key, and tell what it keeps."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 
@@ -15,7 +15,8 @@ class Kept(NamedTuple):
 class Place(Protocol):
     """Keeps bytes by key. A key is `namespace/run/digest`, of letters, digits and `%-_~`.
 
-    Every method raises a StdopsError (SOP530) where the place cannot be used.
+    Every method blocks, is called in any thread, and raises a StdopsError (SOP530) where the place
+    cannot be used.
     """
 
     @property
@@ -23,18 +24,18 @@ class Place(Protocol):
         """Where it is, for people."""
         ...
 
-    async def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes) -> None:
         """Keep bytes whole or not at all; of a key that is there already, note the use."""
         ...
 
-    async def get(self, key: str) -> bytes | None:
+    def get(self, key: str) -> bytes | None:
         """Return what is kept under a key, None for nothing."""
         ...
 
-    async def remove(self, key: str) -> None:
+    def remove(self, key: str) -> None:
         """Forget a key; one that is not there is no error."""
         ...
 
-    def kept(self) -> AsyncIterator[Kept]:
+    def kept(self) -> Iterable[Kept]:
         """Tell all that is kept, in any order."""
         ...

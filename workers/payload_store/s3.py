@@ -1,7 +1,6 @@
 """Large values in an S3 bucket, by boto3, whose own settings say where that is and who asks."""
 
-import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -40,35 +39,35 @@ class S3Place:
         """The bucket and the prefix."""
         return "/".join(filter(None, ("s3:/", *self._bucket)))
 
-    async def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes) -> None:
         """Put an object; one that is there is put again, which renews its time."""
         with _told(self._bucket):
-            await asyncio.to_thread(self._client.put_object, **self._named(key), Body=data)
+            self._client.put_object(**self._named(key), Body=data)
 
-    async def get(self, key: str) -> bytes | None:
+    def get(self, key: str) -> bytes | None:
         """Get an object."""
         from botocore.exceptions import ClientError
 
         with _told(self._bucket):
             try:
-                return await asyncio.to_thread(self._read, key)
+                return self._client.get_object(**self._named(key))["Body"].read()
             except ClientError as error:
                 told: Any = error.response
                 if told.get("Error", {}).get("Code") == "NoSuchKey":
                     return None
                 raise
 
-    async def remove(self, key: str) -> None:
+    def remove(self, key: str) -> None:
         """Delete an object."""
         with _told(self._bucket):
-            await asyncio.to_thread(self._client.delete_object, **self._named(key))
+            self._client.delete_object(**self._named(key))
 
-    async def kept(self) -> AsyncIterator[Kept]:
+    def kept(self) -> Generator[Kept]:
         """Tell the objects, page by page."""
         more: dict[str, str] = {}
         while True:
             with _told(self._bucket):
-                page = await asyncio.to_thread(self._list, more)
+                page = self._list(more)
             for found in page.get("Contents", ()):
                 key = found["Key"].removeprefix(self._prefix)
                 yield Kept(key, found["Size"], found["LastModified"].timestamp())
@@ -82,9 +81,6 @@ class S3Place:
 
     def _named(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket.name, "Key": self._prefix + key}
-
-    def _read(self, key: str) -> bytes:
-        return self._client.get_object(**self._named(key))["Body"].read()
 
     def _list(self, more: dict[str, str]) -> dict[str, Any]:
         return self._client.list_objects_v2(

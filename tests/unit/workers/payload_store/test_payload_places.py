@@ -43,30 +43,30 @@ async def place(
         yield opened
 
 
-async def keys(place: Place) -> list[str]:
+def keys(place: Place) -> list[str]:
     """Return the keys of a place, in order."""
-    return sorted([found.key async for found in place.kept()])
+    return sorted([found.key for found in place.kept()])
 
 
 async def test_what_was_put_comes_back_and_is_told(place: Place) -> None:
-    await place.put(KEY, b"one")
-    await place.put(KEY, b"one")
-    await place.put(OTHER, b"longer")
+    place.put(KEY, b"one")
+    place.put(KEY, b"one")
+    place.put(OTHER, b"longer")
 
-    kept = {found.key: found.size async for found in place.kept()}
+    kept = {found.key: found.size for found in place.kept()}
 
-    assert await place.get(KEY) == b"one"
+    assert place.get(KEY) == b"one"
     assert kept == {KEY: 3, OTHER: 6}
 
 
 async def test_what_was_removed_or_never_put_is_not_there(place: Place) -> None:
-    await place.put(KEY, b"one")
+    place.put(KEY, b"one")
 
-    await place.remove(KEY)
-    await place.remove(OTHER)
+    place.remove(KEY)
+    place.remove(OTHER)
 
-    assert await place.get(KEY) is None
-    assert await keys(place) == []
+    assert place.get(KEY) is None
+    assert keys(place) == []
 
 
 async def test_a_value_comes_back_by_its_reference(place: Place) -> None:
@@ -76,13 +76,13 @@ async def test_a_value_comes_back_by_its_reference(place: Place) -> None:
     claims = await driver.store(StorageDriverStoreContext(RUN), [payload, payload])
 
     assert await driver.retrieve(ASKED, claims) == [payload, payload]
-    assert [key.rpartition("/")[0] for key in await keys(place)] == ["default/release-1"]
+    assert [key.rpartition("/")[0] for key in keys(place)] == ["default/release-1"]
 
 
 async def test_a_lost_value_is_named(place: Place) -> None:
     driver = PayloadDriver(place)
     [claim] = await driver.store(StorageDriverStoreContext(RUN), [Payload(data=b"x")])
-    await place.remove(claim.claim_data["key"])
+    place.remove(claim.claim_data["key"])
 
     with pytest.raises(StdopsError, match=r"SOP531 the payload store has no 'default/release-1/"):
         await driver.retrieve(ASKED, [claim])
@@ -105,7 +105,7 @@ async def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert place is not None
 
     with pytest.raises(StdopsError, match="SOP530 the payload store cannot be used: Not a dir"):
-        await place.put(KEY, b"one")
+        place.put(KEY, b"one")
 
 
 async def test_a_bucket_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ async def test_a_bucket_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatc
         assert place is not None
 
         with pytest.raises(StdopsError, match="SOP530 the payload store cannot be used"):
-            await place.put(KEY, b"one")
+            place.put(KEY, b"one")
 
 
 @pytest.mark.parametrize(
