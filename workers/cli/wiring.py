@@ -240,21 +240,14 @@ async def connected(settings: "Settings") -> Connection:
 
 async def has_worker(connection: Connection) -> bool:
     """Say whether a worker polls the queue of runs."""
-    from temporalio.api.enums.v1 import TaskQueueType
-    from temporalio.api.taskqueue.v1 import TaskQueue
-    from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
     from temporalio.service import RPCError
 
-    request = DescribeTaskQueueRequest(
-        namespace=connection.client.namespace,
-        task_queue=TaskQueue(name=connection.settings.task_queue),
-        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-    )
+    from workers.pollers import pollers
+
     try:
-        answer = await connection.client.workflow_service.describe_task_queue(request)
+        return bool(await pollers(connection.client, connection.settings.task_queue, "workflow"))
     except RPCError:
         return True  # a server that does not let us look is no reason not to start
-    return bool(answer.pollers)
 
 
 @asynccontextmanager

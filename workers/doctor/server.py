@@ -7,12 +7,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
-    DescribeTaskQueueRequest,
     GetSystemInfoRequest,
     PollActivityTaskQueueRequest,
 )
@@ -20,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from stdops import StdopsError, __version__
 from workers.doctor.findings import Finding, failure, skipped, warning, well
+from workers.pollers import KINDS, Kind, pollers
 from workers.server import SEARCH_ATTRIBUTES
 from workers.settings import Settings
 
@@ -32,10 +31,6 @@ MOST_SKEW_S: Final = 5.0
 _ASK: Final = timedelta(seconds=10)
 _SEEN: Final = 50
 """How often we look for our own poll before we give up; a tenth of a second apart."""
-_KINDS: Final = {
-    "workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-    "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-}
 _OURS: Final = re.compile(r"stdops (\S+) \d+@")
 
 
@@ -111,7 +106,7 @@ async def look_at_attributes(client: "Client") -> list[Finding]:
 async def look_at_workers(client: "Client", settings: Settings) -> list[Finding]:
     """Look whether somebody polls each queue, and whether all are of one version."""
     queue = settings.task_queue
-    found = [await _polled(client, queue, kind, "stdops worker") for kind in _KINDS]
+    found = [await _polled(client, queue, kind, "stdops worker") for kind in KINDS]
     for other in dict.fromkeys(settings.plugin_queues.values()):
         command = f"stdops worker --queue {other}"
         found += [await _polled(client, other, "activity", command)]
@@ -127,18 +122,7 @@ async def look_at_workers(client: "Client", settings: Settings) -> list[Finding]
     return found
 
 
-async def pollers(client: "Client", queue: str, kind: str) -> list[PollerInfo]:
-    """Return who has polled a queue in the last minutes."""
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=queue),
-        task_queue_type=_KINDS[kind],
-    )
-    answer = await client.workflow_service.describe_task_queue(request, timeout=_ASK)
-    return list(answer.pollers)
-
-
-async def _polled(client: "Client", queue: str, kind: str, command: str) -> Finding:
+async def _polled(client: "Client", queue: str, kind: Kind, command: str) -> Finding:
     what = "runs" if kind == "workflow" else "steps of plugins"
     found = await pollers(client, queue, kind)
     if found:

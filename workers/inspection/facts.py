@@ -14,14 +14,11 @@ from temporalio.api.enums.v1 import (
     EventType,
     HistoryEventFilterType,
     PendingActivityState,
-    TaskQueueType,
     WorkflowExecutionStatus,
 )
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import (
-    DescribeTaskQueueRequest,
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
     GetWorkflowExecutionHistoryRequest,
@@ -36,6 +33,7 @@ from translator.values import without_sealed
 from workers.client import Runs
 from workers.opening import open_messages
 from workers.payloads import DATA_CONVERTER
+from workers.pollers import Kind, pollers
 from workflows.activity_ids import ActivityName, read_activity_id
 from workflows.machine.view.outside import outside_of
 
@@ -168,13 +166,9 @@ async def read_pollers(
     client: Client, facts: Facts, queues: Iterable[str], now: float
 ) -> tuple[Pollers, dict[str, Pollers]]:
     """Return who polls the run's queue for workflow tasks, and who which queue for activities."""
-    workflow, activity = (
-        TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-    )
     wanted = dict.fromkeys([facts.queue, *(p.queue for p in facts.pending), *queues])
-    own = await _pollers(client, facts.queue, workflow, now)
-    return own, {name: await _pollers(client, name, activity, now) for name in wanted if name}
+    own = await _pollers(client, facts.queue, "workflow", now)
+    return own, {name: await _pollers(client, name, "activity", now) for name in wanted if name}
 
 
 # --- pure ---------------------------------------------------------------------------------------
@@ -271,17 +265,14 @@ async def _details(info: PendingActivityInfo) -> list[Any]:
         return []
 
 
-async def _pollers(client: Client, queue: str, kind: Any, now: float) -> Pollers:
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
-    )
+async def _pollers(client: Client, queue: str, kind: Kind, now: float) -> Pollers:
     try:
-        answer = await client.workflow_service.describe_task_queue(request, timeout=_ASK_S)
+        found = await pollers(client, queue, kind)
     except RPCError as error:
         if error.status is not RPCStatusCode.PERMISSION_DENIED:
             raise
         return Pollers(1, now)  # a server that does not let us look is no news
-    seen = [_seconds(poller, "last_access_time") for poller in answer.pollers]
+    seen = [_seconds(poller, "last_access_time") for poller in found]
     return Pollers(sum(now - at < FRESH_S for at in seen), max(seen, default=0))
 
 
