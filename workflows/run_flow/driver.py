@@ -16,7 +16,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 from workflows.run_flow import listing
 from workflows.run_flow.children import ChildRuns, input_of
-from workflows.run_flow.failures import reason_of, reworded
+from workflows.run_flow.failures import NO_ANSWER, reason_of, reworded
 from workflows.run_flow.room import Room, packed, sendable
 
 with workflow.unsafe.imports_passed_through():
@@ -351,9 +351,10 @@ class Driver:
         try:
             outcome, *then = await self._execute(command)
         except ActivityError as error:
-            if is_cancelled_exception(error) and not _may_have_begun(command):
+            is_cancelled = is_cancelled_exception(error)
+            if is_cancelled and not _may_have_begun(command):
                 return
-            outcome, then = Failed(error=reason_of(error)), []
+            outcome, then = Failed(error=NO_ANSWER if is_cancelled else reason_of(error)), []
         except TooLargeError as error:
             outcome, then = Failed(error=f"the inputs are too large: {error}"), []
         finally:

@@ -1,13 +1,16 @@
 """What an activity failed with, in words."""
 
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+from typing import Final
+
+from temporalio.exceptions import ActivityError, ApplicationError
+
+NO_ANSWER: Final = "cancelled before it had answered; look whether it has begun something outside"
+"""What is told of a call that was stopped and gave no handle."""
 
 
 def reason_of(error: ActivityError) -> str:
     """Return what an activity failed with, in one line."""
     cause = error.cause
-    if isinstance(cause, CancelledError):
-        return "cancelled before it had answered; look whether it has begun something outside"
     return str(cause.message if isinstance(cause, ApplicationError) else cause or error)
 
 
