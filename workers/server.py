@@ -81,6 +81,10 @@ def server_binary() -> Path | None:
     return Path(found) if found else None
 
 
+class _EndedAtOnceError(StdopsError):
+    """The server ended before it answered, as it does where a port is taken."""
+
+
 @dataclass(slots=True)
 class EmbeddedServer:
     """A development server for as long as its context lasts.
@@ -128,9 +132,9 @@ class EmbeddedServer:
                 self.ui_port = _claim(asked[1])
             try:
                 await self._start(binary)
-            except StdopsError:
+            except _EndedAtOnceError:
                 # of ports that are free to choose, another process may have taken one meanwhile
-                if is_last or all(asked):
+                if is_last or 0 not in asked:
                     raise
             else:
                 break
@@ -187,12 +191,13 @@ class EmbeddedServer:
         while not await _answers(self.address, self.namespace):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), _PAUSE_S)
-                raise self._not_ready(f"ended with code {self._process.returncode}")
+                what = f"ended with code {self._process.returncode}"
+                raise self._not_ready(what, _EndedAtOnceError)
 
-    def _not_ready(self, what: str) -> StdopsError:
+    def _not_ready(self, what: str, kind: type[StdopsError] = StdopsError) -> StdopsError:
         file = self.log_file
         said = file.read_text("utf-8", "replace").strip().splitlines()[-1:] if file else []
-        return StdopsError(
+        return kind(
             _CODE,
             f"the embedded Temporal server {what}{''.join(f': {line}' for line in said)}",
             where=str(file or self.address),

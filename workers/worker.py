@@ -232,12 +232,12 @@ async def run_worker(
     """
     log = structlog.get_logger(__name__)
     worker = build_worker(client, settings, parts)
+    await tell_version(client, settings)
     running = asyncio.create_task(worker.run())
     stopping = asyncio.create_task(stop.wait())
     if started is not None:
         started.set()
     log.info("workers.worker_started", queue=settings.task_queue, namespace=client.namespace)
-    await tell_version(client, settings)
     try:
         await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
