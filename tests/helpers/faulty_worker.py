@@ -8,12 +8,11 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
 from pydantic import JsonValue
-from temporalio.client import Client
 
 from activities.registry import Registry
 from activities.sdk import AnyPlugin, Call, Inputs, Outputs, StillRunning, plugin
@@ -107,25 +106,26 @@ def flow() -> Plan:
     )
 
 
-async def main(what: str, settings: Settings, url: str, address: str) -> None:
+async def main(role: str, settings: Settings, registry: Registry, address: str) -> None:
     """Work, or receive callbacks, until the end comes from outside."""
     end_with_parent()
     client = await connect(settings, address=address)
     with Store.open(settings.store_url) as store:
-        if what == "receiver":
+        if role == "receiver":
             async with receiving(client, settings, store, secret_keys(settings)):
                 say("ready")
                 await asyncio.Event().wait()
-        await work(client, settings, store, url)
+        say("ready")
+        await serve(client, settings, store, registry, stop=asyncio.Event())
 
 
-async def work(client: Client, settings: Settings, store: Store, url: str) -> None:
-    say("ready")
-    await serve(client, settings, store, Registry(plugins(url)), stop=asyncio.Event())
+def run(registry_of: Callable[[str], Registry]) -> None:
+    """Be the process that the command line asks for; its plugins work with a service's address."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    logging.getLogger("temporalio").setLevel(logging.ERROR)
+    role, given, url, address = sys.argv[1:]
+    asyncio.run(main(role, Settings(**json.loads(given)), registry_of(url), address))
 
 
 if __name__ == "__main__":
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    logging.getLogger("temporalio").setLevel(logging.ERROR)
-    role, given, service_url, target = sys.argv[1:]
-    asyncio.run(main(role, Settings(**json.loads(given)), service_url, target))
+    run(lambda url: Registry(plugins(url)))
