@@ -5,6 +5,7 @@ import socket
 from collections.abc import Generator
 
 import uvicorn
+from starlette.requests import Request
 
 
 class Server(uvicorn.Server):
@@ -52,3 +53,25 @@ def address_of(listener: socket.socket) -> str:
     """Return the address at which a socket is reached by HTTP."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class BodyTooLargeError(Exception):
+    """A request's body is larger than what is read."""
+
+
+async def bounded_body(request: Request, most_bytes: int) -> bytes:
+    """Return the body of a request; never holds more of it than `most_bytes` and one part.
+
+    Raises:
+        BodyTooLargeError: there is more.
+        ClientDisconnect: it ended too early.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most_bytes:
+        raise BodyTooLargeError
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most_bytes:
+            raise BodyTooLargeError
+    return bytes(body)

@@ -21,6 +21,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 from stdops import __version__
 from workers.codec import Codec, CodecError
 from workers.codec_server.access import Access, refusal
+from workers.http_serving import BodyTooLargeError, bounded_body
 from workers.payloads import inflated
 
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -103,16 +104,12 @@ def _read(body: bytes) -> Sequence[Payload]:
 
 
 async def _body(request: Request) -> bytes:
-    """Return the body; never holds more of it than the largest and one part."""
-    body = bytearray()
     try:
-        async for part in request.stream():
-            body += part
-            if len(body) > MOST_BYTES:
-                raise RequestError(413, f"the request is larger than {MOST_BYTES} bytes")
+        return await bounded_body(request, MOST_BYTES)
+    except BodyTooLargeError:
+        raise RequestError(413, f"the request is larger than {MOST_BYTES} bytes") from None
     except ClientDisconnect:
         raise RequestError(400, "the request ended too early") from None
-    return bytes(body)
 
 
 def _told(status: int, message: str) -> Response:

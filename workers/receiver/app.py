@@ -13,6 +13,7 @@ from starlette.routing import Route
 from activities.callbacks import PATH, Claims
 from stdops import StoreError
 from workers.health import Check, routes_of
+from workers.http_serving import BodyTooLargeError, bounded_body
 from workers.receiver.desk import Answer, Desk
 from workers.telemetry import count_callback
 
@@ -20,10 +21,6 @@ READ_S: Final = 30.0
 """How long a body may take to arrive."""
 
 RETRY_AFTER_S: Final = 5
-
-
-class BodyTooLargeError(Exception):
-    """A body is larger than the receiver reads."""
 
 
 def make_app(
@@ -71,7 +68,7 @@ async def _answer(desk: Desk, request: Request) -> Answer:
 async def _take(desk: Desk, claims: Claims, request: Request) -> Answer:
     try:
         async with asyncio.timeout(READ_S):
-            body = await _read(request, desk.most_bytes)
+            body = await bounded_body(request, desk.most_bytes)
     except BodyTooLargeError:
         return await asyncio.to_thread(desk.refuse_large, claims)
     except TimeoutError:
@@ -80,23 +77,6 @@ async def _take(desk: Desk, claims: Claims, request: Request) -> Answer:
         return Answer(400, "malformed", "the body ended too early")  # nobody is there to read it
     content_type = request.headers.get("content-type", "")
     return await asyncio.to_thread(desk.take, claims, content_type, body)
-
-
-async def _read(request: Request, most_bytes: int) -> bytes:
-    """Return the body; never holds more of it than `most_bytes` and one part.
-
-    Raises:
-        BodyTooLargeError: there is more.
-    """
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > most_bytes:
-        raise BodyTooLargeError
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > most_bytes:
-            raise BodyTooLargeError
-    return bytes(body)
 
 
 def _response(answer: Answer) -> Response:
